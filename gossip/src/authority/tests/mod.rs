@@ -1,0 +1,5 @@
+mod heads;
+mod heartbeats;
+mod publish;
+mod restore;
+mod terms;

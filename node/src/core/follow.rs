@@ -1,0 +1,536 @@
+//! A replica's way from a head it hears of to a proved target tree.
+//!
+//! Three ways, cheapest first: deltas that came with the heads; the difference since the tree this
+//! node has, from a peer's journal; the walk through a peer's tree. Whichever way, the target is
+//! believed only when its root is the signed one. A head whose root is at hand needs no way at all.
+//!
+//! State: offers, consecutive heads above the target, oldest first; at most one question to a peer;
+//! the proved target. Offers are bounded in number and bytes: beyond that their deltas are dropped
+//! and the journal is asked.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+use mirrormesh_gossip::{Head, HeadVerdict, Instant, NodeId, Refusal, SignedHead};
+use mirrormesh_merkle::{Hash, Tree, Walk};
+
+use super::event::{ConnectionId, Effect, StreamId};
+use super::jobs::{Purpose, Then};
+use super::node::Node;
+use super::note::Note;
+use super::state;
+use super::fetch::Incoming;
+use super::wire::{AskHead, Frame, Push};
+use crate::store::request::{Request, decode_list};
+use crate::store::{
+    Batch, Done, Inline, Job, JobError, Parcel, Prove, Table, WalkStep, WalkStepped,
+};
+
+/// Most offers with deltas that wait.
+const MAX_OFFERS: usize = 256;
+/// Most bytes of their deltas and contents.
+const MAX_OFFER_BYTES: usize = 8 * 1024 * 1024;
+/// Most deltas of one proof.
+const MAX_CHAIN: usize = 64;
+/// Most bytes of an answer to a question.
+const MAX_ANSWER_BYTES: u64 = 20 * 1024 * 1024;
+/// Nodes asked for at a time.
+const WALK_NODES: usize = 256;
+/// Levels that come with each.
+const WALK_LEVELS: u8 = 3;
+/// Wait after a question that came to nothing.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+
+/// A head above the target.
+#[derive(Debug)]
+pub(super) struct Offer {
+    pub(super) signed: SignedHead,
+    pub(super) head: Head,
+    delta: Option<Bytes>,
+    inline: Vec<Inline>,
+    heard: Instant,
+}
+
+/// A question to a peer.
+#[derive(Debug)]
+struct Question {
+    stream: StreamId,
+    signed: SignedHead,
+    answer: Incoming,
+    what: Asked,
+}
+
+#[derive(Debug)]
+enum Asked {
+    Since,
+    Nodes(Box<Walk>),
+}
+
+/// What a replica follows.
+#[derive(Debug, Default)]
+pub(super) struct Follow {
+    offers: VecDeque<Offer>,
+    offer_bytes: usize,
+    question: Option<Question>,
+    /// The walk under way is for this head.
+    walking: Option<SignedHead>,
+    /// Deltas a journal gave, and the head they lead to.
+    journal: Option<(SignedHead, Vec<Bytes>)>,
+    /// No journal reaches from here: only a walk helps.
+    walk_needed: bool,
+    ask_at: Option<Instant>,
+    /// The tree of the newest accepted head.
+    pub(super) target: Option<Tree>,
+    /// The head whose root the docroot last equalled.
+    pub(super) applied: Option<Head>,
+    /// The newest head that the docroot was brought in line with, but for paths in error.
+    pub(super) tried: Option<(u64, u64)>,
+    /// The docroot equals the newest head, and that is durable.
+    pub(super) in_line: bool,
+    /// The news that it does is being made durable.
+    settling: bool,
+    /// State to be made durable before anything of the target becomes visible.
+    pub(super) before: Batch,
+    /// An answer to a walk that came while another job was busy.
+    pending_walk: Option<(Box<Walk>, Vec<Bytes>)>,
+    /// Since when this node knows of something it has not applied.
+    pub(super) behind_since: Option<Instant>,
+    /// Nodes held of a walk, for progress.
+    pub(super) walked_nodes: u64,
+}
+
+impl Follow {
+    pub(super) fn new(target: Option<Tree>, applied: Option<Bytes>) -> Follow {
+        let applied =
+            applied.and_then(|bytes| SignedHead::decode(&bytes).ok()?.peek().ok());
+        Follow { target, applied, ..Follow::default() }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.ask_at
+    }
+
+    /// The newest head heard of, whether proved or not.
+    pub(super) fn newest_offer(&self) -> Option<&Head> {
+        self.offers.back().map(|offer| &offer.head)
+    }
+
+    fn clear_offers(&mut self) {
+        self.offers.clear();
+        self.offer_bytes = 0;
+    }
+
+    /// Drops offers up to a position.
+    fn drop_offers(&mut self, up_to: (u64, u64)) {
+        while self.offers.front().is_some_and(|offer| offer.head.position() <= up_to) {
+            if let Some(offer) = self.offers.pop_front() {
+                self.offer_bytes -= offer.size();
+            }
+        }
+    }
+}
+
+impl Offer {
+    fn size(&self) -> usize {
+        let inline: usize = self.inline.iter().map(|inline| inline.bytes.len()).sum();
+        self.delta.as_ref().map_or(0, Bytes::len) + inline
+    }
+}
+
+impl Node {
+    /// A head came from a peer.
+    pub(super) fn push_came(&mut self, connection: ConnectionId, peer: NodeId, push: Push) {
+        let signed = match SignedHead::decode(&push.head) {
+            Ok(signed) => signed,
+            Err(error) => return self.refuse(peer, "malformed-head", error),
+        };
+        let document = push.document.as_ref().map(|document| &document[..]);
+        match self.authority.consider_head(&signed, document) {
+            Ok(HeadVerdict::Known) => {}
+            Ok(HeadVerdict::Newer(head)) => {
+                if self.is_origin() {
+                    self.own_newer_head(signed, head, push);
+                } else {
+                    self.offer(signed, head, push);
+                }
+            }
+            Ok(HeadVerdict::NeedDocument(_)) => self.ask_head(connection, 0),
+            Ok(HeadVerdict::NeedProof(epoch)) => self.ask_head(connection, epoch),
+            Err(Refusal::Equivocation(proof)) => {
+                let seq = proof.heads().0.peek().map_or(0, |head| head.seq);
+                let mut batch = Batch::default();
+                state::put(&mut batch, state::EQUIVOCATION, proof.encode());
+                self.persist(batch, true, Vec::new());
+                self.refuse(peer, "equivocation", "two heads with one number");
+                if !self.warnings.contains_key("equivocation") {
+                    self.warnings.insert(
+                        "equivocation",
+                        format!("the origin signed two different heads number {seq}; waiting for a new term"),
+                    );
+                    self.note(Note::Equivocation { seq });
+                }
+                self.renew_term();
+            }
+            Err(Refusal::BelowFence) => {
+                // A peer that is behind is told what is newer; it is no offence.
+                *self.refused.entry("old-head").or_default() += 1;
+            }
+            Err(refusal) => self.refuse(peer, refusal_name(&refusal), refusal),
+        }
+        if self.authority.membership(&self.id) == mirrormesh_gossip::Membership::Revoked {
+            self.was_removed();
+        }
+    }
+
+    /// Asks for the newest head with its document and, from an epoch on, its proof.
+    pub(super) fn ask_head(&mut self, connection: ConnectionId, proof_from: u64) {
+        let frame = Frame::AskHead(AskHead { proof_from });
+        self.out.push(Effect::Frame { connection, bytes: frame.encode() });
+    }
+
+    pub(super) fn offer(&mut self, signed: SignedHead, head: Head, push: Push) {
+        let newest = self.follow.newest_offer().map(Head::position);
+        if newest.is_some_and(|newest| newest >= head.position()) {
+            return;
+        }
+        self.note(Note::HeadHeard { seq: head.seq });
+        let before = match self.follow.offers.back() {
+            Some(offer) => Some(offer.signed.hash()),
+            None => self.authority.head_hash(),
+        };
+        let consecutive = before == Some(head.previous);
+        let inline = push
+            .inline
+            .into_iter()
+            .map(|inline| Inline {
+                content: Hash::from_bytes(*inline.content),
+                bytes: Bytes::from(inline.bytes.into_vec()),
+            })
+            .collect();
+        let delta = push.delta.map(|delta| Bytes::from(delta.into_vec()));
+        let offer = Offer { signed, head, delta, inline, heard: self.now };
+        let bytes = self.follow.offer_bytes + offer.size();
+        if !consecutive || self.follow.offers.len() >= MAX_OFFERS || bytes > MAX_OFFER_BYTES {
+            self.follow.clear_offers();
+        }
+        self.follow.behind_since.get_or_insert(self.now);
+        self.follow.in_line = false;
+        self.follow.offer_bytes += offer.size();
+        self.follow.offers.push_back(offer);
+    }
+
+    /// Goes on towards the newest offer.
+    pub(super) fn advance_follow(&mut self) {
+        if self.jobs.is_busy() {
+            return;
+        }
+        if let Some((signed, deltas)) = self.follow.journal.take() {
+            return self.prove(signed, deltas, Vec::new());
+        }
+        if let Some((walk, nodes)) = self.follow.pending_walk.take() {
+            return self.walk_on(walk, nodes);
+        }
+        let Some(newest) = self.follow.offers.back() else { return };
+        if self.follow.question.is_some() {
+            return;
+        }
+        let (root, signed) = (newest.head.root, newest.signed.clone());
+        if let Some(tree) = self.tree_at_hand(root) {
+            return self.accept_target(signed, tree, None, "same");
+        }
+        if let Some((signed, deltas, inline)) = self.chain_of_offers() {
+            return self.prove(signed, deltas, inline);
+        }
+        if self.follow.ask_at.is_some_and(|at| at > self.now) {
+            return;
+        }
+        self.follow.ask_at = None;
+        let base = self.base();
+        if base.files > 0 && !self.follow.walk_needed {
+            self.ask_since(base, signed, root);
+        } else {
+            self.note(Note::Walk {});
+            self.follow.walking = Some(signed);
+            self.walk_on(Box::new(Walk::new(root)), Vec::new());
+        }
+    }
+
+    /// The newest tree whose nodes are held and that heads lead on from.
+    fn base(&self) -> Tree {
+        self.follow.target.unwrap_or(self.current)
+    }
+
+    fn tree_at_hand(&self, root: Hash) -> Option<Tree> {
+        [Some(self.current), self.follow.target]
+            .into_iter()
+            .flatten()
+            .chain([Tree::empty()])
+            .find(|tree| tree.root == root)
+    }
+
+    /// The deltas of the offers, if they lead on from the target without a gap.
+    fn chain_of_offers(&mut self) -> Option<(SignedHead, Vec<Bytes>, Vec<Inline>)> {
+        let first = self.follow.offers.front()?;
+        self.follow.target?;
+        if Some(first.head.previous) != self.authority.head_hash() {
+            return None;
+        }
+        let mut root = self.base().root;
+        let mut deltas = Vec::new();
+        let mut inline = Vec::new();
+        let mut signed = None;
+        for offer in self.follow.offers.iter().take(MAX_CHAIN) {
+            if offer.head.root != root {
+                let Some(delta) = &offer.delta else { break };
+                deltas.push(delta.clone());
+                inline.extend(offer.inline.iter().cloned());
+                root = offer.head.root;
+            }
+            signed = Some(offer.signed.clone());
+        }
+        Some((signed?, deltas, inline))
+    }
+
+    fn prove(&mut self, signed: SignedHead, deltas: Vec<Bytes>, inline: Vec<Inline>) {
+        let Ok(head) = signed.peek() else { return };
+        let job = Job::Prove(Prove {
+            base: self.base(),
+            deltas,
+            target: head.root,
+            current: self.current,
+            inline: inline.iter().map(|inline| inline.content).collect(),
+        });
+        self.transfer.inline = inline;
+        self.jobs.start(job, Purpose::Prove { newest: Box::new(signed) }, &mut self.out);
+    }
+
+    pub(super) fn proved(&mut self, signed: SignedHead, result: Result<Done, JobError>) {
+        match result {
+            Ok(Done::Prove(proved)) => {
+                if self.base().root == self.current.root {
+                    self.weigh_for_brake(proved.tree.root, &signed, proved.removed);
+                }
+                self.accept_target(signed, proved.tree, proved.parcel, "delta");
+            }
+            _ => {
+                // The deltas do not lead there; what else is known of the way is dropped, and the
+                // tree itself is asked for.
+                self.refuse(*self.authority.origin(), "wrong-delta", "it does not lead to the signed root");
+                for offer in &mut self.follow.offers {
+                    offer.delta = None;
+                }
+                self.follow.walk_needed = true;
+            }
+        }
+    }
+
+    /// The tree of a head is proved: it is the target from now on.
+    fn accept_target(
+        &mut self,
+        signed: SignedHead,
+        tree: Tree,
+        parcel: Option<std::sync::Arc<Parcel>>,
+        how: &'static str,
+    ) {
+        let Ok(head) = signed.peek() else { return };
+        let document = self.authority.head().map(|head| head.document);
+        let epoch = self.authority.term().epoch;
+        let persist = match self.authority.accept(&signed, None) {
+            Ok(persist) => persist,
+            Err(Refusal::BelowFence) => return self.follow.drop_offers(head.position()),
+            Err(refusal) => {
+                self.refuse(head.origin, refusal_name(&refusal), refusal);
+                return self.follow.clear_offers();
+            }
+        };
+        self.note(Note::Proved { seq: head.seq, how });
+        let from = self.base();
+        state::put_persist(&mut self.follow.before, persist, epoch);
+        self.follow.before.put(
+            Table::State,
+            Bytes::from_static(crate::store::state::TARGET),
+            crate::store::tree_value::encode_tree(&tree),
+        );
+        let since = self
+            .follow
+            .offers
+            .iter()
+            .find(|offer| offer.head.position() > head.position())
+            .map(|offer| offer.heard);
+        self.follow.drop_offers(head.position());
+        self.follow.target = Some(tree);
+        self.keep_root(tree.root);
+        self.follow.walk_needed = false;
+        let direct = parcel.filter(|_| from.root == self.current.root);
+        self.transfer.target_changed(direct, self.now);
+        if self.current.root != tree.root || since.is_some() {
+            self.follow.behind_since.get_or_insert(since.unwrap_or(self.now));
+        }
+        if document != Some(head.document) {
+            let version = self.document().map_or(0, |document| document.version);
+            self.note(Note::DocumentChanged { version });
+            self.document_changed();
+        }
+    }
+
+    /// Nothing is left between docroot and target: makes the head durable, then says so.
+    pub(super) fn settle_in_line(&mut self) {
+        if self.follow.in_line || self.follow.settling {
+            return;
+        }
+        self.follow.settling = true;
+        let mut batch = std::mem::take(&mut self.follow.before);
+        if let Some(signed) = self.authority.signed_head() {
+            state::put(&mut batch, state::APPLIED, Bytes::from(signed.encode()));
+        }
+        self.persist(batch, true, vec![Then::InLine]);
+    }
+
+    /// The docroot equals the newest head, durably.
+    pub(super) fn in_line(&mut self) {
+        self.follow.settling = false;
+        let Some(head) = self.authority.head().cloned() else { return };
+        if self.current.root != head.root || self.follow.newest_offer().is_some() {
+            return;
+        }
+        self.follow.in_line = true;
+        self.follow.behind_since = None;
+        self.follow.tried = Some(head.position());
+        self.note(Note::InSync { seq: head.seq, root: head.root });
+        self.follow.applied = Some(head);
+    }
+
+    // ------------------------------------------------------------------ questions
+
+    /// A member to ask: the origin if it is connected, else anyone.
+    pub(super) fn whom_to_ask(&self) -> Option<ConnectionId> {
+        self.peers
+            .primary(self.authority.origin())
+            .or_else(|| self.peers.live().map(|(_, connection)| connection).next())
+    }
+
+    fn ask(&mut self, signed: SignedHead, request: &Request, what: Asked) -> bool {
+        let Some(connection) = self.whom_to_ask() else {
+            self.follow.ask_at = Some(self.now + ASK_AGAIN);
+            return false;
+        };
+        let stream = self.stream_id();
+        self.out.push(Effect::Open { stream, connection, request: request.encode() });
+        self.out.push(Effect::Grant { stream, bytes: MAX_ANSWER_BYTES });
+        let answer = Incoming::new(connection, MAX_ANSWER_BYTES);
+        self.follow.question = Some(Question { stream, signed, answer, what });
+        true
+    }
+
+    fn ask_since(&mut self, base: Tree, signed: SignedHead, root: Hash) {
+        self.ask(signed, &Request::Since { from: base.root, to: root }, Asked::Since);
+    }
+
+    fn walk_on(&mut self, walk: Box<Walk>, reply: Vec<Bytes>) {
+        let job = Job::WalkStep(WalkStep { walk, reply });
+        self.jobs.start(job, Purpose::Walk, &mut self.out);
+    }
+
+    pub(super) fn walked(&mut self, result: Result<Done, JobError>) {
+        let Some(signed) = self.follow.walking.clone() else { return };
+        match result {
+            Ok(Done::WalkStep(WalkStepped::Ask { walk, mut wanted, nodes })) => {
+                self.follow.walked_nodes = nodes;
+                wanted.truncate(WALK_NODES);
+                let budget = super::event::MAX_CHUNK_BYTES as u32;
+                let request = Request::Nodes { wanted, levels: WALK_LEVELS, budget };
+                if !self.ask(signed, &request, Asked::Nodes(walk)) {
+                    self.follow.walking = None;
+                }
+            }
+            Ok(Done::WalkStep(WalkStepped::Finished(tree))) => {
+                self.follow.walking = None;
+                self.accept_target(signed, tree, None, "walk");
+            }
+            _ => {
+                self.refuse(*self.authority.origin(), "wrong-node", "it is not what was asked for");
+                self.follow.walking = None;
+                self.follow.ask_at = Some(self.now + ASK_AGAIN);
+            }
+        }
+    }
+
+    /// Bytes of an answer came. Returns whether the stream was a question's.
+    pub(super) fn question_chunk(&mut self, stream: StreamId, chunk: Bytes) -> bool {
+        let Some(question) = self.follow.question.as_mut().filter(|it| it.stream == stream) else {
+            return false;
+        };
+        question.answer.push(chunk);
+        true
+    }
+
+    /// An answer is whole, or will not come.
+    pub(super) fn question_ended(&mut self, stream: StreamId, whole: bool) -> bool {
+        if self.follow.question.as_ref().is_none_or(|question| question.stream != stream) {
+            return false;
+        }
+        let Some(question) = self.follow.question.take() else { return false };
+        let list = question.answer.concat().filter(|_| whole).and_then(|bytes| decode_list(&bytes).ok());
+        match (question.what, list) {
+            (Asked::Since, Some(deltas)) => {
+                self.note(Note::Since { deltas: deltas.len() as u64 });
+                if deltas.is_empty() {
+                    self.follow.walk_needed = true;
+                } else {
+                    self.follow.journal = Some((question.signed, deltas));
+                }
+            }
+            (Asked::Nodes(walk), Some(nodes)) if !nodes.is_empty() => {
+                self.follow.walking = Some(question.signed);
+                self.walk_reply(walk, nodes);
+            }
+            (Asked::Nodes(_), _) | (Asked::Since, None) => {
+                // The peer has it no longer, or is gone: begin again with the newest head.
+                self.follow.walking = None;
+                self.follow.ask_at = Some(self.now + ASK_AGAIN);
+            }
+        }
+        true
+    }
+
+    fn walk_reply(&mut self, walk: Box<Walk>, nodes: Vec<Bytes>) {
+        if self.jobs.is_busy() {
+            self.follow.pending_walk = Some((walk, nodes));
+        } else {
+            self.walk_on(walk, nodes);
+        }
+    }
+
+    /// A connection is gone, and with it the question asked on it.
+    pub(super) fn question_lost(&mut self, connection: ConnectionId) {
+        let lost = self
+            .follow
+            .question
+            .as_ref()
+            .filter(|question| question.answer.connection == connection)
+            .map(|question| question.stream);
+        if let Some(stream) = lost {
+            self.question_ended(stream, false);
+        }
+    }
+}
+
+/// The fixed name of a refusal.
+pub(super) fn refusal_name(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::ForeignCluster => "foreign-cluster",
+        Refusal::Malformed(_) => "malformed-head",
+        Refusal::BadSignature => "wrong-signature",
+        Refusal::WrongOrigin { .. } => "wrong-origin",
+        Refusal::Revoked { .. } => "revoked-key",
+        Refusal::BelowFence => "old-head",
+        Refusal::Replayed => "replayed-heartbeat",
+        Refusal::Equivocation(_) => "equivocation",
+        Refusal::NoEquivocation(_) => "false-accusation",
+        Refusal::WrongDocument => "wrong-document",
+        Refusal::BadDocument(_) => "bad-document",
+        Refusal::TooManyRevoked => "too-many-revoked",
+        Refusal::NotProven => "not-proven",
+    }
+}

@@ -1,0 +1,401 @@
+//! [`Node`]: the parts of the core put together.
+//!
+//! `handle` takes one event to the part it belongs to, then lets the node advance: [`Node::advance`]
+//! looks at what is and starts whatever comes next. Nothing is remembered of what was to be done;
+//! what is to be done follows from the current tree, the newest head and what waits for a look.
+//!
+//! Invariants: at most one job that moves the current tree is in flight; nothing about a head or
+//! number leaves the node before it is durable where DESIGN.md says so; every collection is bounded.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mirrormesh_gossip::{Authority, Document, Entropy, Instant, NodeId, Sequence, TokenBook, Wall};
+use mirrormesh_merkle::Tree;
+
+use super::brake::Brake;
+use super::command::Answer;
+use super::dirty::Dirty;
+use super::event::*;
+use super::follow::Follow;
+use super::jobs::{Jobs, Purpose, Then};
+use super::lists::Lists;
+use super::note::Note;
+use super::operator::Operator;
+use super::peers::Peers;
+use super::publish::{AfterChange, Publish};
+use super::serve::Serve;
+use super::setup::{Setup, SetupError};
+use super::state::{self, State};
+use super::transfer::Transfer;
+use super::session::Told;
+use super::waits::Waits;
+use super::watching::Watching;
+use crate::store::{Batch, Done, Excludes, Job, JobError, JobId, Persist, Recovered};
+
+/// How long what was committed may stay without a flush.
+const FLUSH_AFTER: Duration = Duration::from_millis(100);
+
+/// One node.
+pub struct Node {
+    pub(super) setup: Setup,
+    pub(super) id: NodeId,
+    pub(super) entropy: Entropy,
+    pub(super) instance: u64,
+    pub(super) authority: Authority,
+    /// The document before the first head.
+    pub(super) draft: Option<Document>,
+    pub(super) sequence: Sequence,
+    pub(super) heartbeats: Sequence,
+    pub(super) tokens: TokenBook,
+    pub(super) excludes: Arc<Excludes>,
+    /// What lies in the docroot, as last observed or applied.
+    pub(super) current: Tree,
+    pub(super) now: Instant,
+    pub(super) wall: Wall,
+    pub(super) out: Vec<Effect>,
+    pub(super) jobs: Jobs,
+    pub(super) peers: Peers,
+    pub(super) serve: Serve,
+    pub(super) dirty: Dirty,
+    pub(super) lists: Lists,
+    pub(super) watching: Watching,
+    pub(super) brake: Brake,
+    pub(super) publish: Publish,
+    pub(super) follow: Follow,
+    pub(super) transfer: Transfer,
+    pub(super) waits: Waits,
+    pub(super) operator: Operator,
+    pub(super) told: Told,
+    pub(super) next_stream: u64,
+    pub(super) next_barrier: u64,
+    /// Committed but not yet flushed since this moment.
+    pub(super) unflushed: Option<Instant>,
+    pub(super) flushing: bool,
+    pub(super) kept: (u64, u64),
+    pub(super) refused: BTreeMap<&'static str, u64>,
+    pub(super) warnings: BTreeMap<&'static str, String>,
+    pub(super) stopping: bool,
+    pub(super) stopped: bool,
+    pub(super) removed: bool,
+}
+
+impl Node {
+    /// A node from what its store holds.
+    ///
+    /// # Errors
+    /// [`SetupError`]: there is no cluster here, or the state cannot be read.
+    pub fn new(
+        setup: Setup,
+        recovered: Recovered,
+        mut entropy: Entropy,
+        moment: Moment,
+        effects: &mut Vec<Effect>,
+    ) -> Result<Node, SetupError> {
+        let state = State(&recovered.state);
+        let stored = state.authority().ok_or(SetupError::NoCluster)?;
+        let authority = Authority::restore(&stored)
+            .map_err(|error| SetupError::Damaged(error.to_string()))?;
+        let draft = match (authority.document(), state.get(state::DRAFT)) {
+            (None, Some(bytes)) => Some(
+                Document::decode(&bytes).map_err(|error| SetupError::Damaged(error.to_string()))?,
+            ),
+            _ => None,
+        };
+        let id = setup.id();
+        let instance = entropy.next_u64();
+        let mut node = Node {
+            id,
+            instance,
+            sequence: Sequence::restart(state.number(state::SEQUENCE)),
+            heartbeats: Sequence::restart(state.number(state::HEARTBEATS)),
+            tokens: state.tokens(),
+            excludes: Arc::new(Excludes::none()),
+            current: recovered.current,
+            now: moment.now,
+            wall: moment.wall,
+            out: Vec::new(),
+            jobs: Jobs::default(),
+            peers: Peers::default(),
+            serve: Serve::default(),
+            dirty: Dirty::default(),
+            lists: Lists::default(),
+            watching: Watching::new(state.get(state::DOCROOT)),
+            brake: Brake::default(),
+            publish: Publish::new(moment.now),
+            follow: Follow::new(recovered.target, state.get(state::APPLIED)),
+            transfer: Transfer::default(),
+            waits: Waits::default(),
+            operator: Operator::default(),
+            told: Told::default(),
+            next_stream: 0,
+            next_barrier: 0,
+            unflushed: None,
+            flushing: false,
+            kept: (recovered.kept_count, recovered.kept_bytes),
+            refused: BTreeMap::new(),
+            warnings: BTreeMap::new(),
+            stopping: false,
+            stopped: false,
+            removed: false,
+            setup,
+            entropy,
+            authority,
+            draft,
+        };
+        node.begin();
+        std::mem::swap(effects, &mut node.out);
+        Ok(node)
+    }
+
+    fn begin(&mut self) {
+        self.note(Note::Started { files: self.current.files });
+        self.document_changed();
+        let mut batch = Batch::default();
+        self.begin_returning();
+        state::put(&mut batch, state::BOOT, self.setup.boot.clone());
+        let mut then = Vec::new();
+        if self.is_origin() {
+            let upper = self.sequence.reserve_next(Sequence::BLOCK);
+            state::put(&mut batch, state::SEQUENCE, upper.to_be_bytes().to_vec());
+            let beats = self.heartbeats.reserve_next(Sequence::BLOCK);
+            state::put(&mut batch, state::HEARTBEATS, beats.to_be_bytes().to_vec());
+            then.push(Then::Sequence(upper));
+            then.push(Then::Heartbeats(beats));
+        }
+        self.persist(batch, true, then);
+        self.look_at_everything();
+        self.advance();
+    }
+
+    /// Takes one event; `effects` gets what is to be done about it, in order.
+    pub fn handle(&mut self, moment: Moment, event: Event, effects: &mut Vec<Effect>) {
+        debug_assert!(effects.is_empty(), "effects are carried out between events");
+        self.now = self.now.max(moment.now);
+        self.wall = moment.wall;
+        if !self.stopped {
+            self.dispatch(event);
+            self.advance();
+        }
+        std::mem::swap(effects, &mut self.out);
+    }
+
+    fn dispatch(&mut self, event: Event) {
+        match event {
+            Event::Tick => {}
+            Event::Connected { connection, peer, dialled, .. } => {
+                self.connected(connection, peer, dialled);
+            }
+            Event::DialFailed { peer, reason } => {
+                self.peers.dial_failed(&peer, self.now, &mut self.entropy);
+                self.note(Note::DialFailed { peer, reason });
+            }
+            Event::Disconnected { connection, reason } => self.disconnected(connection, reason),
+            Event::Frame { connection, bytes } => {
+                self.frame(connection, &bytes);
+                self.out.push(Effect::GrantFrames { connection, frames: 1 });
+            }
+            Event::Opened { stream, connection, request } => {
+                self.opened(stream, connection, &request);
+            }
+            Event::Stream { stream, event } => self.stream(stream, event),
+            Event::Done { job, result } => self.done(job, result),
+            Event::Hints(hints) => self.hints(hints),
+            Event::Barrier { barrier, covered } => self.barrier(barrier, covered),
+            Event::Command { id, command } => self.command(id, command),
+            Event::Cancelled(id) => self.cancelled(id),
+        }
+    }
+
+    /// Starts whatever comes next. Does nothing when nothing does.
+    fn advance(&mut self) {
+        self.advance_peers();
+        self.advance_heartbeat();
+        self.advance_watching();
+        if self.stopping {
+            self.advance_stop();
+        } else if self.is_origin() {
+            self.advance_origin();
+        } else {
+            self.advance_replica();
+        }
+        self.advance_verify();
+        self.advance_waits();
+        self.advance_reports();
+        self.advance_flush();
+    }
+
+    /// The next moment at which [`Event::Tick`] is due.
+    pub fn deadline(&self) -> Option<Instant> {
+        if self.stopped {
+            return None;
+        }
+        let flush = self.unflushed.filter(|_| !self.flushing).map(|since| since + FLUSH_AFTER);
+        [
+            self.peers.deadline(),
+            self.heartbeat_deadline(),
+            self.watching.deadline(),
+            self.dirty.deadline(),
+            self.publish.deadline(),
+            self.follow.deadline(),
+            self.transfer.deadline(),
+            self.waits.deadline(),
+            self.report_deadline(),
+            flush,
+        ]
+        .into_iter()
+        .flatten()
+        // What was due already has been considered: only an event can bring it on.
+        .filter(|at| *at > self.now)
+        .min()
+    }
+
+    fn done(&mut self, job: JobId, result: Result<Done, JobError>) {
+        let Some(purpose) = self.jobs.finish(job) else { return };
+        if let Err(error) = &result {
+            self.note(Note::JobFailed { reason: error.to_string() });
+        }
+        match purpose {
+            Purpose::Observe { looks, oldest } => self.observed(looks, oldest, result),
+            Purpose::HashFile { path } => self.hashed(path, result),
+            Purpose::Prove { newest } => self.proved(*newest, result),
+            Purpose::Walk => self.walked(result),
+            Purpose::Weigh { target } => self.weighed(target, result),
+            Purpose::Plan { pass } => self.planned(pass, result),
+            Purpose::Apply { large } => self.applied(large, result),
+            Purpose::Stage { content, step } => self.staged(content, step, result),
+            Purpose::Persist { then } => self.persisted(then, result),
+            Purpose::MakeDelta => self.made_delta(result),
+            Purpose::Serve { stream } => {
+                self.serve.read(stream, result.ok(), &mut self.jobs, &mut self.out);
+            }
+            Purpose::Operator { command } => self.operator_done(command, result),
+            Purpose::Verify { command, repair } => self.verified(command, repair, result),
+            Purpose::Collect => self.collected(result),
+        }
+    }
+
+    // ------------------------------------------------------------------ small things
+
+    /// Whether this node publishes.
+    pub(super) fn is_origin(&self) -> bool {
+        *self.authority.origin() == self.id && !self.removed
+    }
+
+    /// The cluster document in force.
+    pub(super) fn document(&self) -> Option<&Document> {
+        self.authority.document().or(self.draft.as_ref())
+    }
+
+    /// A member's name, or its short identifier.
+    pub(super) fn name_of(&self, id: &NodeId) -> String {
+        match self.document().and_then(|document| document.member(id)) {
+            Some(member) => member.name.clone(),
+            None => id.short(),
+        }
+    }
+
+    pub(super) fn note(&mut self, note: Note) {
+        self.out.push(Effect::Note(note));
+    }
+
+    /// Counts and names something refused.
+    pub(super) fn refuse(&mut self, peer: NodeId, what: &'static str, detail: impl ToString) {
+        *self.refused.entry(what).or_default() += 1;
+        self.note(Note::Refused { peer, what, detail: detail.to_string() });
+    }
+
+    pub(super) fn stream_id(&mut self) -> StreamId {
+        self.next_stream += 2;
+        StreamId(self.next_stream)
+    }
+
+    pub(super) fn keep_left(&self) -> u64 {
+        self.setup.keep_bytes.saturating_sub(self.kept.1)
+    }
+
+    /// Follows a new document: roster, excludes.
+    pub(super) fn document_changed(&mut self) {
+        let Some(document) = self.document().cloned() else { return };
+        for connection in self.peers.follow(&document, &self.id) {
+            self.out.push(Effect::Close { connection, reason: "removed from the cluster" });
+        }
+        if self.excludes.patterns() != document.excludes {
+            // A published document was validated; a pattern that still fails excludes nothing.
+            let excludes = Excludes::new(&document.excludes).unwrap_or_else(|_| Excludes::none());
+            let first = self.excludes.patterns().is_empty() && self.publish.is_new();
+            self.excludes = Arc::new(excludes);
+            if !first {
+                self.look_at_everything();
+            }
+        }
+    }
+
+    // ------------------------------------------------------------------ persisting
+
+    /// Commits state; `then` is done once it is (durable).
+    pub(super) fn persist(&mut self, batch: Batch, durable: bool, then: Vec<Then>) {
+        if !durable {
+            self.unflushed.get_or_insert(self.now);
+        }
+        let job = Job::Persist(Persist { batch, durable });
+        self.jobs.start(job, Purpose::Persist { then }, &mut self.out);
+    }
+
+    fn persisted(&mut self, then: Vec<Then>, result: Result<Done, JobError>) {
+        if let Err(error) = result {
+            // Without a store that takes what must be durable, a node may say nothing more.
+            self.stopped = true;
+            self.out.push(Effect::Stop(StopReason::Broken(error.to_string())));
+            return;
+        }
+        for then in then {
+            match then {
+                Then::Sequence(upper) => self.sequence.made_durable(upper),
+                Then::Heartbeats(upper) => self.heartbeats.made_durable(upper),
+                Then::InLine => self.in_line(),
+                Then::Changed(AfterChange::Nothing) => {}
+                Then::Changed(AfterChange::Joined(connection)) => self.tell_joined(connection),
+                Then::Changed(AfterChange::Answer(id, text)) => self.answer_done(id, text),
+                Then::PushDocument => self.push_newest_to_all(),
+                Then::Token(id, text) => self.answer(id, Answer::Token(text), true),
+                Then::NewTerm => self.term_began(),
+                Then::Flushed => self.flushing = false,
+                Then::Stop => {
+                    self.stopped = true;
+                    self.out.push(Effect::Stop(StopReason::Asked));
+                }
+            }
+        }
+    }
+
+    fn advance_flush(&mut self) {
+        let due = self.unflushed.is_some_and(|since| since + FLUSH_AFTER <= self.now);
+        if due && !self.flushing && !self.stopped {
+            self.flushing = true;
+            self.unflushed = None;
+            let mut batch = Batch::default();
+            state::put(&mut batch, state::DURABLE_UNTIL, self.wall.0.to_be_bytes().to_vec());
+            self.persist(batch, true, vec![Then::Flushed]);
+        }
+    }
+
+    fn advance_stop(&mut self) {
+        if self.jobs.len() > 0 || self.stopped {
+            return;
+        }
+        let mut batch = Batch::default();
+        state::remove(&mut batch, state::BOOT);
+        state::put(&mut batch, state::FRESHNESS, self.authority.freshness().stored());
+        self.persist(batch, true, vec![Then::Stop]);
+    }
+
+    /// Begins a clean end.
+    pub(super) fn stop(&mut self) {
+        if !self.stopping {
+            self.stopping = true;
+            self.note(Note::Stopping {});
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The replica's turn: follow, transfer, look, in this order.
+
+use std::time::Duration;
+
+use super::node::Node;
+
+impl Node {
+    pub(super) fn advance_replica(&mut self) {
+        self.advance_follow();
+        // What lies in the docroot must be known before it is changed, and what is wanted there
+        // before local edits can be told from what is merely new.
+        if self.watching.scanned {
+            self.advance_transfer();
+        }
+        if self.equals_newest_head() && !self.transfer.is_active() {
+            self.settle_in_line();
+        }
+        if self.follow.target.is_some() && !self.observe_next() {
+            self.collect_garbage();
+        }
+    }
+
+    /// Whether the current tree is that of the newest head heard of.
+    fn equals_newest_head(&self) -> bool {
+        self.follow.newest_offer().is_none()
+            && self.watching.scanned
+            && self.authority.head().is_some_and(|head| head.root == self.current.root)
+    }
+
+    /// Whether the docroot equals the newest head, durably.
+    pub(super) fn is_in_line(&self) -> bool {
+        match self.is_origin() {
+            true => {
+                self.watching.scanned
+                    && self.authority.head().is_some_and(|head| head.root == self.current.root)
+            }
+            false => self.follow.in_line && self.equals_newest_head(),
+        }
+    }
+
+    /// In sync, in the sense of the word list: and nothing else is ever called so.
+    pub(super) fn is_in_sync(&self) -> bool {
+        self.is_in_line()
+            && self.transfer.errors.is_empty()
+            && self.transfer.errors_more == 0
+            && !self.brake.holds()
+    }
+
+    /// The newest head that was brought in line but for paths in error.
+    pub(super) fn tried_seq(&self) -> Option<u64> {
+        let head = self.authority.head()?;
+        let (epoch, seq) = self.follow.tried?;
+        (epoch == head.epoch).then_some(seq)
+    }
+
+    /// Since this node first heard of the oldest change it has not applied.
+    pub(super) fn lag(&self) -> Duration {
+        match self.follow.behind_since {
+            Some(since) if !self.is_in_line() => self.now.saturating_since(since),
+            _ => Duration::ZERO,
+        }
+    }
+}

@@ -1,0 +1,404 @@
+//! Passes over the differences between current and target: plan, fetch, apply.
+//!
+//! State: at most one pass. A pass plans parcel after parcel, fetches what they want (a few at a
+//! time), and applies them in the order in which they are ready; large files travel beside it,
+//! each on its own. A parcel whose target is overtaken is still applied, as far as the newest
+//! target wants the same. When a pass is over and something is left, another begins; paths that
+//! failed are tried again after a growing pause, and hold nothing else up.
+//!
+//! An origin runs the same passes, over given paths only, when it takes published entries back.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use mirrormesh_gossip::Instant;
+use mirrormesh_merkle::{Hash, Path, Tree};
+
+use super::event::{Effect, StreamId};
+use super::fetch::Incoming;
+use super::jobs::Purpose;
+use super::large::{Large, MAX_LARGE_WAITING};
+use super::node::Node;
+use super::note::Note;
+use crate::store::{
+    Applied, Apply, Depth, Done, Inline, Job, JobError, KeptReason, Parcel, Phase, Plan,
+    PlanCursor, Weigh,
+};
+
+/// Parcels that are fetched or ready at a time.
+const MAX_PARCELS: usize = 3;
+/// First and longest pause before failed paths are tried again.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// Most paths in error that are listed.
+pub(super) const MAX_ERRORS: usize = 1_024;
+
+/// A parcel that can be applied.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) parcel: Arc<Parcel>,
+    pub(super) contents: Vec<Bytes>,
+    pub(super) inline: Vec<Inline>,
+    pub(super) large: Option<Hash>,
+}
+
+/// A walk over the differences.
+#[derive(Debug)]
+struct Pass {
+    number: u64,
+    cursor: Option<PlanCursor>,
+    only: Option<Vec<Path>>,
+    /// Only what still is as in this tree.
+    unedited_since: Option<Tree>,
+    planning: bool,
+    /// Whether the brake has let it through.
+    weighed: bool,
+    changed: u64,
+}
+
+/// Everything on its way.
+#[derive(Debug, Default)]
+pub(super) struct Transfer {
+    pass: Option<Pass>,
+    passes: u64,
+    pub(super) ready: VecDeque<Ready>,
+    pub(super) fetching: BTreeMap<StreamId, (Arc<Parcel>, Vec<Inline>, Incoming)>,
+    pub(super) large: BTreeMap<Hash, Large>,
+    /// Contents that came with the push being proved.
+    pub(super) inline: Vec<Inline>,
+    /// Paths in error since the last pass that was clean, with reasons.
+    pub(super) errors: BTreeMap<Path, String>,
+    pub(super) errors_more: u64,
+    new_errors: BTreeMap<Path, String>,
+    new_errors_more: u64,
+    retry_at: Option<Instant>,
+    retries: u32,
+    /// Paths an origin takes back as published.
+    take_back: BTreeSet<Path>,
+    pub(super) pending: (u64, u64),
+    pub(super) set_aside: u64,
+    pub(super) files: u64,
+    pub(super) bytes: u64,
+}
+
+impl Transfer {
+    /// A new target is proved; `direct` is the parcel that leads there from the current tree.
+    pub(super) fn target_changed(&mut self, direct: Option<Arc<Parcel>>, now: Instant) {
+        let inline = std::mem::take(&mut self.inline);
+        if let Some(parcel) = direct.filter(|_| self.pass.is_none() && self.is_empty()) {
+            self.passes += 1;
+            self.pass = Some(Pass {
+                number: self.passes,
+                cursor: None,
+                only: None,
+                unedited_since: None,
+                planning: false,
+                weighed: false,
+                changed: 0,
+            });
+            self.pending = (parcel.items.len() as u64, parcel.wants.iter().map(|w| w.size).sum());
+            self.ready.push_back(Ready { parcel, contents: Vec::new(), inline, large: None });
+        }
+        self.retry_at = self.retry_at.map(|at| at.min(now));
+    }
+
+    fn is_empty(&self) -> bool {
+        self.ready.is_empty() && self.fetching.is_empty()
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.retry_at
+    }
+
+    /// Whether anything is on its way.
+    pub(super) fn is_active(&self) -> bool {
+        self.pass.is_some() || !self.large.is_empty() || !self.is_empty()
+    }
+
+    /// Wants paths taken back as published (an origin).
+    pub(super) fn take_back(&mut self, path: Path) {
+        self.take_back.insert(path);
+    }
+
+    /// Whether paths are being taken back.
+    pub(super) fn takes_back(&self) -> bool {
+        !self.take_back.is_empty() || self.pass.as_ref().is_some_and(|pass| pass.only.is_some())
+    }
+
+    pub(super) fn fail(&mut self, path: Path, reason: String) {
+        if self.new_errors.len() < MAX_ERRORS {
+            self.new_errors.insert(path, reason);
+        } else {
+            self.new_errors_more += 1;
+        }
+    }
+}
+
+impl Node {
+    /// Starts what comes next between current and target. Nothing while the brake holds.
+    pub(super) fn advance_transfer(&mut self) {
+        let Some(target) = self.wanted_tree() else { return };
+        if self.brake.holds() {
+            return;
+        }
+        if self.transfer.pass.is_none() && !self.begin_pass(target) {
+            return self.drop_overtaken_large();
+        }
+        if !self.let_through(target) {
+            return;
+        }
+        self.start_ready();
+        self.start_large();
+        self.plan_next(target);
+        self.finish_pass(target);
+    }
+
+    /// What the docroot should become, if anything: the target, or on an origin the published tree
+    /// while it takes entries back.
+    pub(super) fn wanted_tree(&self) -> Option<Tree> {
+        if self.is_origin() {
+            let wanted =
+                self.transfer.takes_back() || self.publish.returning.rolled_back.is_some();
+            return wanted.then(|| self.published_tree()).flatten();
+        }
+        self.follow.target
+    }
+
+    fn begin_pass(&mut self, target: Tree) -> bool {
+        let only = if !self.transfer.take_back.is_empty() {
+            let paths: Vec<Path> = std::mem::take(&mut self.transfer.take_back).into_iter().collect();
+            Some(paths)
+        } else {
+            None
+        };
+        if self.current.root == target.root && only.is_none() {
+            self.transfer.retry_at = None;
+            if self.publish.returning.rolled_back.is_some() {
+                self.rollback_settled();
+            }
+            return false;
+        }
+        if self.transfer.retry_at.is_some_and(|at| at > self.now) {
+            return false;
+        }
+        self.transfer.retry_at = None;
+        self.transfer.passes += 1;
+        self.transfer.pass = Some(Pass {
+            number: self.transfer.passes,
+            cursor: Some(PlanCursor { phase: Phase::Add, after: None }),
+            only,
+            unedited_since: self.publish.returning.rolled_back,
+            planning: false,
+            weighed: false,
+            changed: 0,
+        });
+        true
+    }
+
+    /// Whether the brake lets the pass through; asks for the weight if it must be known.
+    fn let_through(&mut self, target: Tree) -> bool {
+        let Some(pass) = &mut self.transfer.pass else { return false };
+        if pass.weighed {
+            return true;
+        }
+        if pass.only.is_some() || pass.unedited_since.is_some() || self.brake.passes(target.root) {
+            pass.weighed = true;
+            return true;
+        }
+        if self.jobs.count(|purpose| matches!(purpose, Purpose::Weigh { .. })) == 0 {
+            let job = Job::Weigh(Weigh { current: self.current, target });
+            self.jobs.start(job, Purpose::Weigh { target: target.root }, &mut self.out);
+        }
+        false
+    }
+
+    pub(super) fn weighed(&mut self, target: Hash, result: Result<Done, JobError>) {
+        if let Ok(Done::Weigh(weight)) = result {
+            self.transfer.pending = (weight.files, weight.bytes);
+            if let Some(signed) = self.authority.signed_head().cloned() {
+                self.weigh_for_brake(target, &signed, weight.removed);
+            }
+        }
+    }
+
+    /// Applies a parcel that is complete, and asks for what the others want.
+    fn start_ready(&mut self) {
+        for ready in std::mem::take(&mut self.transfer.ready) {
+            let wants = ready.contents.is_empty() && !ready.parcel.wants.is_empty();
+            if wants {
+                self.fetch(ready);
+            } else if self.jobs.is_busy() {
+                self.transfer.ready.push_back(ready);
+            } else {
+                self.apply(ready);
+            }
+        }
+    }
+
+    fn apply(&mut self, ready: Ready) {
+        let Some(target) = self.wanted_tree() else { return };
+        let before = std::mem::take(&mut self.follow.before);
+        let job = Job::Apply(Apply {
+            parcel: ready.parcel,
+            contents: ready.contents,
+            inline: ready.inline,
+            current: self.current,
+            target,
+            durability: self.setup.durability,
+            before,
+            keep_bytes: self.keep_left(),
+            excludes: Arc::clone(&self.excludes),
+            reason: self.keep_reason(),
+            wall: self.wall.0,
+            seed: self.entropy.next_u64(),
+        });
+        self.jobs.start(job, Purpose::Apply { large: ready.large }, &mut self.out);
+    }
+
+    fn keep_reason(&self) -> KeptReason {
+        match (self.is_origin(), &self.follow.applied) {
+            (true, _) => KeptReason::Damage,
+            (false, None) => KeptReason::Adoption,
+            (false, Some(_)) => KeptReason::LocalEdit,
+        }
+    }
+
+    pub(super) fn applied(&mut self, large: Option<Hash>, result: Result<Done, JobError>) {
+        if let Some(content) = large {
+            self.transfer.large.remove(&content);
+        }
+        let Ok(Done::Apply(applied)) = result else {
+            // A failed flush or a full store: everything is looked at again after a pause.
+            self.transfer.fail(Path::root(), "the disk failed; see the log".into());
+            self.look_at_everything();
+            return self.abandon_pass();
+        };
+        self.unflushed.get_or_insert(self.now);
+        self.take_applied(applied);
+    }
+
+    fn take_applied(&mut self, applied: Applied) {
+        self.current = applied.tree;
+        self.note(Note::Applied { files: applied.files, bytes: applied.bytes });
+        self.transfer.files += applied.files;
+        self.transfer.bytes += applied.bytes;
+        self.transfer.pending.0 = self.transfer.pending.0.saturating_sub(applied.files);
+        self.transfer.pending.1 = self.transfer.pending.1.saturating_sub(applied.bytes);
+        if let Some(pass) = &mut self.transfer.pass {
+            pass.changed += applied.files + applied.look.len() as u64;
+        }
+        if applied.set_aside > 0 {
+            self.kept.0 += applied.set_aside;
+            self.kept.1 += applied.set_aside_bytes;
+            self.transfer.set_aside += applied.set_aside;
+            let (count, bytes) = (applied.set_aside, applied.set_aside_bytes);
+            self.note(Note::SetAside { count, bytes });
+        }
+        for path in applied.look {
+            self.dirty.look(path, Depth::Name, self.now);
+        }
+        self.transfer.new_errors_more += applied.failed_more;
+        for (path, reason) in applied.failed {
+            if !self.transfer.errors.contains_key(&path) {
+                self.note(Note::PathFailed { path: path.clone(), reason: reason.clone() });
+            }
+            self.transfer.fail(path, reason);
+        }
+    }
+
+    // ------------------------------------------------------------------ planning
+
+    fn plan_next(&mut self, target: Tree) {
+        let parcels = self.transfer.ready.len() + self.transfer.fetching.len();
+        let Some(pass) = &mut self.transfer.pass else { return };
+        if pass.planning || parcels >= MAX_PARCELS || self.transfer.large.len() >= MAX_LARGE_WAITING {
+            return;
+        }
+        let Some(cursor) = pass.cursor.clone() else { return };
+        pass.planning = true;
+        let job = Job::Plan(Plan {
+            current: self.current,
+            target,
+            cursor,
+            only: pass.only.clone(),
+            in_transfer: self
+                .transfer
+                .large
+                .values()
+                .flat_map(|large| large.parcel.items.iter().map(|item| item.path.clone()))
+                .collect(),
+        });
+        let number = pass.number;
+        self.jobs.start(job, Purpose::Plan { pass: number }, &mut self.out);
+    }
+
+    pub(super) fn planned(&mut self, number: u64, result: Result<Done, JobError>) {
+        let Some(pass) = self.transfer.pass.as_mut().filter(|pass| pass.number == number) else {
+            return;
+        };
+        pass.planning = false;
+        let Ok(Done::Plan(planned)) = result else { return self.abandon_pass() };
+        pass.cursor = planned.next;
+        let Some(parcel) = planned.parcel else { return };
+        match parcel.large.clone() {
+            Some(want) => {
+                self.transfer
+                    .large
+                    .entry(want.content)
+                    .or_insert_with(|| Large::new(parcel, want));
+            }
+            None => {
+                let ready =
+                    Ready { parcel, contents: Vec::new(), inline: Vec::new(), large: None };
+                self.transfer.ready.push_back(ready);
+            }
+        }
+    }
+
+    pub(super) fn abandon_pass(&mut self) {
+        self.transfer.pass = None;
+        self.transfer.ready.clear();
+        for (stream, _) in std::mem::take(&mut self.transfer.fetching) {
+            self.out.push(Effect::Reset { stream });
+        }
+        self.pause_retry();
+    }
+
+    pub(super) fn pause_retry(&mut self) {
+        let pause = RETRY.0.saturating_mul(1 << self.transfer.retries.min(5)).min(RETRY.1);
+        self.transfer.retries += 1;
+        self.transfer.retry_at = Some(self.now + pause);
+    }
+
+    /// Ends a pass of which nothing is left, and judges it.
+    fn finish_pass(&mut self, target: Tree) {
+        let Some(pass) = &self.transfer.pass else { return };
+        let applying = self.jobs.count(|purpose| matches!(purpose, Purpose::Apply { .. })) > 0;
+        if pass.cursor.is_some() || pass.planning || !self.transfer.is_empty() || applying {
+            return;
+        }
+        let (changed, only) = (pass.changed, pass.only.is_some() || pass.unedited_since.is_some());
+        if pass.unedited_since.is_some() {
+            self.rollback_settled();
+        }
+        self.transfer.pass = None;
+        self.transfer.errors = std::mem::take(&mut self.transfer.new_errors);
+        self.transfer.errors_more = std::mem::take(&mut self.transfer.new_errors_more);
+        if only || self.current.root == target.root {
+            self.transfer.retries = 0;
+            self.transfer.pending = (0, 0);
+            return;
+        }
+        let failed = !self.transfer.errors.is_empty() || self.transfer.errors_more > 0;
+        if failed && self.transfer.large.is_empty() {
+            // All but the paths in error is in line.
+            if self.follow.newest_offer().is_none() {
+                self.follow.tried = self.authority.head().map(|head| head.position());
+            }
+            self.pause_retry();
+        } else if changed == 0 {
+            self.pause_retry();
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! The barrier: `wait`.
+//!
+//! A wait first asks the watcher to hand over every hint of changes that were complete before;
+//! then waits until all of them are observed; then for the head (origin) or the repair (replica)
+//! that they lead to; then until the members in its scope say that they have brought that head in
+//! line. What changes later does not matter. Paths in error do not hold a wait up; they are listed.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use mirrormesh_gossip::{Instant, NodeId};
+use mirrormesh_merkle::Path;
+
+use super::command::{Answer, CommandId, PathLine, WaitScope};
+use super::event::{BarrierId, Effect};
+use super::node::Node;
+use crate::store::Depth;
+
+/// Most waits at a time.
+const MAX_WAITS: usize = 256;
+
+#[derive(Debug)]
+struct Waiting {
+    scope: WaitScope,
+    deadline: Instant,
+    stage: Stage,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// The watcher hands over its hints.
+    Barrier(BarrierId),
+    /// Everything hinted up to this moment is being observed.
+    Observe(Instant),
+    /// It is being published, or brought in line here.
+    Settle,
+    /// Members bring this head in line.
+    Members(u64),
+}
+
+/// Waits of operators.
+#[derive(Debug, Default)]
+pub(super) struct Waits {
+    waits: BTreeMap<CommandId, Waiting>,
+}
+
+impl Waits {
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.waits.values().map(|waiting| waiting.deadline).min()
+    }
+
+    pub(super) fn cancel(&mut self, id: CommandId) {
+        self.waits.remove(&id);
+    }
+}
+
+impl Node {
+    pub(super) fn wait(&mut self, id: CommandId, scope: WaitScope, timeout: Duration) {
+        if self.waits.waits.len() >= MAX_WAITS {
+            return self.answer_refused(id, 1, "too many waits at a time", "try again later");
+        }
+        if let WaitScope::Members(names) = &scope {
+            let unknown = names
+                .iter()
+                .find(|name| self.document().is_none_or(|document| document.find(name).is_none()))
+                .cloned();
+            if let Some(name) = unknown {
+                let message = format!("there is no member {name:?}");
+                return self.answer_refused(id, 12, &message, "see `mirrormesh status`");
+            }
+        }
+        let barrier = BarrierId(self.next_barrier);
+        self.next_barrier += 1;
+        self.out.push(Effect::Barrier(barrier));
+        let deadline = self.now + timeout;
+        let stage = Stage::Barrier(barrier);
+        self.waits.waits.insert(id, Waiting { scope, deadline, stage });
+    }
+
+    pub(super) fn barrier(&mut self, barrier: BarrierId, covered: bool) {
+        let mut met = false;
+        for waiting in self.waits.waits.values_mut() {
+            if waiting.stage == Stage::Barrier(barrier) {
+                waiting.stage = Stage::Observe(self.now);
+                met = true;
+            }
+        }
+        if !met {
+            return;
+        }
+        self.dirty.hurry(self.now);
+        if !(covered && self.is_covered()) {
+            self.dirty.look(Path::root(), Depth::Subtree, self.now);
+        }
+    }
+
+    pub(super) fn advance_waits(&mut self) {
+        let ids: Vec<CommandId> = self.waits.waits.keys().copied().collect();
+        for id in ids {
+            while self.advance_wait(id) {}
+        }
+    }
+
+    /// Takes a wait one stage on, if it can go on.
+    fn advance_wait(&mut self, id: CommandId) -> bool {
+        let Some(waiting) = self.waits.waits.get(&id) else { return false };
+        let next = match waiting.stage {
+            Stage::Barrier(_) => None,
+            Stage::Observe(moment) => {
+                let seen = self.watching.scanned
+                    && self.dirty.has_settled(moment)
+                    && self.watching.has_seen(moment);
+                seen.then_some(Stage::Settle)
+            }
+            Stage::Settle => self.settled_seq().map(Stage::Members),
+            Stage::Members(seq) => {
+                if self.laggards(&waiting.scope, seq).is_empty() {
+                    let errors = self.error_lines(&waiting.scope);
+                    self.waits.waits.remove(&id);
+                    self.answer(id, Answer::Waited { seq, errors }, true);
+                    return false;
+                }
+                None
+            }
+        };
+        if let (Some(stage), Some(waiting)) = (next, self.waits.waits.get_mut(&id)) {
+            waiting.stage = stage;
+            return true;
+        }
+        if self.waits.waits.get(&id).is_some_and(|waiting| waiting.deadline <= self.now) {
+            if let Some(waiting) = self.waits.waits.remove(&id) {
+                let behind = self.behind(&waiting);
+                self.answer(id, Answer::TimedOut { behind }, true);
+            }
+        }
+        false
+    }
+
+    /// The head that holds everything observed so far, once there is one.
+    fn settled_seq(&self) -> Option<u64> {
+        let head = self.authority.head()?;
+        if self.is_origin() {
+            let published = head.root == self.current.root
+                && !self.publish.returning.is_open()
+                && !self.transfer.takes_back();
+            return published.then_some(head.seq);
+        }
+        let tried = self.follow.tried == Some(head.position()) && !self.transfer.is_active();
+        let fresh = self.authority.is_fresh(self.now);
+        let newest = self.follow.newest_offer().is_none();
+        (fresh && newest && (self.is_in_line() || tried)).then_some(head.seq)
+    }
+
+    /// Members of a scope that have not brought a head in line, by name.
+    fn laggards(&self, scope: &WaitScope, seq: u64) -> Vec<String> {
+        let epoch = self.authority.term().epoch;
+        self.scope(scope)
+            .into_iter()
+            .filter(|id| {
+                let peer = self.peers.members.get(id);
+                let report = peer.and_then(|peer| peer.report.as_ref());
+                let done = report.is_some_and(|report| {
+                    report.epoch == epoch
+                        && (report.seq.is_some_and(|at| at >= seq)
+                            || report.tried_seq.is_some_and(|at| at >= seq))
+                });
+                !done && *id != *self.authority.origin()
+            })
+            .map(|id| self.name_of(&id))
+            .collect()
+    }
+
+    fn scope(&self, scope: &WaitScope) -> Vec<NodeId> {
+        let others = self.peers.members.keys().copied();
+        match scope {
+            WaitScope::Own => Vec::new(),
+            WaitScope::All => others.collect(),
+            WaitScope::Live => others.filter(|id| self.is_alive(id)).collect(),
+            WaitScope::Members(names) => names
+                .iter()
+                .filter_map(|name| Some(self.document()?.find(name)?.id))
+                .filter(|id| *id != self.id)
+                .collect(),
+        }
+    }
+
+    /// Whether a member is believed alive.
+    pub(super) fn is_alive(&self, id: &NodeId) -> bool {
+        *id == self.id
+            || self
+                .peers
+                .members
+                .get(id)
+                .is_some_and(|peer| peer.primary.is_some() || peer.said_alive)
+    }
+
+    /// Who or what a wait that timed out was waiting for.
+    fn behind(&self, waiting: &Waiting) -> Vec<String> {
+        match waiting.stage {
+            Stage::Members(seq) => self.laggards(&waiting.scope, seq),
+            Stage::Barrier(_) => vec!["this node: the watcher does not answer".into()],
+            Stage::Observe(_) => vec!["this node: still looking for changes".into()],
+            Stage::Settle => {
+                let reason = match self.brake.view() {
+                    Some(held) => held.reason,
+                    None if self.authority.head().is_none() => "there is no head yet".into(),
+                    None if self.is_origin() => "changes are not published yet".into(),
+                    None if !self.authority.is_fresh(self.now) => {
+                        "the origin has not been heard for 10 s".into()
+                    }
+                    None => "changes are not applied yet".into(),
+                };
+                vec![format!("this node: {reason}")]
+            }
+        }
+    }
+
+    /// Paths in error on this node and on the members in scope.
+    fn error_lines(&self, scope: &WaitScope) -> Vec<PathLine> {
+        let own = self.transfer.errors.iter().map(|(path, reason)| PathLine {
+            path: path.as_bytes().to_vec().into(),
+            what: format!("{}: {reason}", self.name_of(&self.id)),
+        });
+        let members = self.scope(scope);
+        let theirs = members.iter().flat_map(|id| {
+            let report = self.peers.members.get(id).and_then(|peer| peer.report.as_ref());
+            let list = report.map(|report| report.error_list.clone()).unwrap_or_default();
+            let name = self.name_of(id);
+            list.into_iter()
+                .map(move |(path, reason)| PathLine { path, what: format!("{name}: {reason}") })
+        });
+        own.chain(theirs).collect()
+    }
+}

@@ -1,0 +1,268 @@
+//! Looking: from hints and timers to Observe, and what it found back into the node.
+//!
+//! State: how the docroot is covered by watches, when the next scan is due, large files being
+//! hashed. Hints only say where to look. Where no watch covers a directory, the docroot is scanned
+//! in turn; where all are covered, a slow scan still comes by, since no watcher sees everything.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use mirrormesh_gossip::Instant;
+use mirrormesh_merkle::Path;
+
+use super::dirty::MAX_LOOKS;
+use super::hint::{Hint, HintKind};
+use super::jobs::Purpose;
+use super::node::Node;
+use super::note::Note;
+use super::state;
+use crate::store::{
+    Batch, Depth, DocrootIdentity, Done, HashFile, HashedFile, Job, JobError, Look, Observe,
+    ObserveLimits, Observed, Side, Unlisted,
+};
+
+/// Files above this size are hashed beside the tree lane.
+const LARGE_HASH_BYTES: u64 = 8 * 1024 * 1024;
+/// Large files hashed at a time.
+const MAX_HASHING: usize = 2;
+/// Large files that wait to be hashed.
+const MAX_HASH_QUEUE: usize = 4_096;
+/// Bounds of one Observe.
+const LIMITS: ObserveLimits =
+    ObserveLimits { changes: 2_048, names: 20_000, bytes: 256 * 1024 * 1024 };
+/// Scan of a docroot that is covered by watches.
+const AUDIT: Duration = Duration::from_secs(3_600);
+/// Shortest pause between scans of one that is not.
+const SCAN_PAUSE: Duration = Duration::from_secs(2);
+/// A scan may take one part in so many of the time.
+const SCAN_SHARE: u32 = 20;
+/// A docroot that is gone or held is looked at again.
+const DOCROOT_AGAIN: Duration = Duration::from_secs(2);
+/// First and longest pause before a name that was not stable is looked at again.
+const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+
+/// See the module's head.
+#[derive(Debug, Default)]
+pub(super) struct Watching {
+    pub(super) docroot: Option<DocrootIdentity>,
+    /// A scan of everything is under way since this moment.
+    scanning: Option<Instant>,
+    /// Whether the last scan met directories without a watch.
+    uncovered: bool,
+    /// Whether a scan was finished since the start.
+    pub(super) scanned: bool,
+    pub(super) examined: u64,
+    next_scan: Option<Instant>,
+    hash_queue: BTreeMap<Path, Instant>,
+    hashing: BTreeMap<Path, Instant>,
+    hashed: Vec<(HashedFile, Instant)>,
+    /// Large files that are observed with their hash: since when they are dirty.
+    observing_since: Option<Instant>,
+}
+
+impl Watching {
+    pub(super) fn new(docroot: Option<Bytes>) -> Watching {
+        let docroot = docroot
+            .and_then(|bytes| state::unpair(&bytes))
+            .map(|(device, inode)| DocrootIdentity { device, inode });
+        Watching { docroot, ..Watching::default() }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.next_scan
+    }
+
+    /// Whether every change hinted up to `moment` has been observed, as far as this part knows.
+    pub(super) fn has_seen(&self, moment: Instant) -> bool {
+        let older = |since: &Instant| *since <= moment;
+        !self.observing_since.as_ref().is_some_and(older)
+            && !self.hash_queue.values().any(older)
+            && !self.hashing.values().any(older)
+            && !self.hashed.iter().any(|(_, since)| older(since))
+    }
+
+    /// Whether a scan is under way.
+    pub(super) fn is_scanning(&self) -> bool {
+        self.scanning.is_some()
+    }
+}
+
+impl Node {
+    pub(super) fn hints(&mut self, hints: Vec<Hint>) {
+        for hint in hints {
+            if hint.kind == HintKind::Lost && hint.path.is_root() {
+                self.note(Note::Rescan { reason: "hints were lost" });
+                self.look_at_everything();
+            } else if !self.excludes.covers(&hint.path, false) {
+                self.dirty.hint(hint, self.now, true);
+            }
+        }
+    }
+
+    /// Scans the docroot.
+    pub(super) fn look_at_everything(&mut self) {
+        self.watching.scanning = Some(self.now);
+        self.watching.uncovered = false;
+        self.watching.examined = 0;
+        self.dirty.look(Path::root(), Depth::Subtree, self.now);
+    }
+
+    pub(super) fn advance_watching(&mut self) {
+        if self.watching.next_scan.is_some_and(|at| at <= self.now) {
+            self.watching.next_scan = None;
+            if self.watching.scanning.is_none() {
+                self.look_at_everything();
+            }
+        }
+        while self.watching.hashing.len() < MAX_HASHING {
+            let Some((path, since)) = self.watching.hash_queue.pop_first() else { break };
+            let job = Job::HashFile(HashFile { path: path.clone(), side: self.side() });
+            self.watching.hashing.insert(path.clone(), since);
+            self.jobs.start(job, Purpose::HashFile { path }, &mut self.out);
+        }
+    }
+
+    pub(super) fn side(&self) -> Side {
+        match self.is_origin() {
+            true => Side::Origin,
+            false => Side::Replica { target: self.follow.target },
+        }
+    }
+
+    /// Starts an Observe if anything is due. Returns whether it did.
+    pub(super) fn observe_next(&mut self) -> bool {
+        if self.jobs.is_busy() {
+            return false;
+        }
+        let hashed: Vec<(HashedFile, Instant)> =
+            self.watching.hashed.drain(..self.watching.hashed.len().min(MAX_LOOKS)).collect();
+        let (mut looks, mut oldest) = self.dirty.take(self.now);
+        for (file, since) in &hashed {
+            looks.push(Look { path: file.path.clone(), depth: Depth::Name, after: None });
+            oldest = Some(oldest.map_or(*since, |oldest| oldest.min(*since)));
+        }
+        let Some(oldest) = oldest else { return false };
+        self.watching.observing_since = Some(oldest);
+        let job = Job::Observe(Observe {
+            side: self.side(),
+            current: self.current,
+            looks: looks.clone(),
+            hashed: hashed.into_iter().map(|(file, _)| file).collect(),
+            excludes: Arc::clone(&self.excludes),
+            expected: self.watching.docroot,
+            large_bytes: LARGE_HASH_BYTES,
+            give_up: self.lists.given_up(self.now),
+            inline: self.is_origin(),
+            limits: LIMITS,
+            rehash: false,
+        });
+        self.jobs.start(job, Purpose::Observe { looks, oldest }, &mut self.out);
+        true
+    }
+
+    pub(super) fn observed(
+        &mut self,
+        looks: Vec<Look>,
+        oldest: Instant,
+        result: Result<Done, JobError>,
+    ) {
+        self.watching.observing_since = None;
+        let Ok(Done::Observe(observed)) = result else {
+            for look in looks {
+                self.dirty.retry(look.path, self.now + RETRY.1, self.now);
+            }
+            self.watching.next_scan.get_or_insert(self.now + DOCROOT_AGAIN);
+            return;
+        };
+        if !self.docroot_is(&observed.docroot) {
+            for look in looks {
+                self.dirty.look_from(look, self.now + DOCROOT_AGAIN, oldest);
+            }
+            return;
+        }
+        self.unflushed.get_or_insert(self.now);
+        self.watching.examined += observed.names;
+        self.watching.uncovered |= observed.unwatched > 0;
+        self.take_lists(&looks, &observed);
+        for path in &observed.large {
+            if self.watching.hash_queue.len() < MAX_HASH_QUEUE {
+                self.watching.hash_queue.insert(path.clone(), oldest);
+            } else {
+                self.dirty.retry(path.clone(), self.now + RETRY.1, self.now);
+            }
+        }
+        let was_root = |look: &Look| look.path.is_root() && look.depth == Depth::Subtree;
+        let scan_ends = looks.iter().any(was_root) && !observed.more.iter().any(was_root);
+        for look in observed.more.iter().cloned() {
+            self.dirty.look_from(look, self.now, oldest);
+        }
+        if scan_ends {
+            self.scan_ended(observed.tree.files);
+        }
+        let base = std::mem::replace(&mut self.current, observed.tree);
+        if observed.changes > 0 && !self.is_origin() {
+            self.note(Note::LocalEdits { count: observed.changes });
+            self.follow.in_line = false;
+        }
+        if self.is_origin() {
+            self.observed_on_origin(base, observed);
+        }
+    }
+
+    fn scan_ended(&mut self, files: u64) {
+        let took = self.watching.scanning.take().map(|since| self.now.saturating_since(since));
+        if !self.watching.scanned {
+            self.watching.scanned = true;
+            self.note(Note::Scanned { files });
+        }
+        let pause = match self.watching.uncovered {
+            true => (took.unwrap_or_default() * SCAN_SHARE).max(SCAN_PAUSE),
+            false => AUDIT,
+        };
+        self.watching.next_scan = Some(self.now + pause);
+    }
+
+    /// Forgets what was covered, lists what is not in the tree, and looks again where a name may
+    /// become stable.
+    fn take_lists(&mut self, looks: &[Look], observed: &Observed) {
+        let mut before = BTreeMap::new();
+        for look in looks {
+            if let Some(listed) = self.lists.forget(&look.path) {
+                before.insert(look.path.clone(), listed);
+            }
+        }
+        for directory in &observed.finished {
+            before.append(&mut self.lists.forget_directory(directory));
+        }
+        for (path, why) in &observed.unlisted {
+            let earlier = before.get(path).copied();
+            let looks = earlier.map_or(0, |(_, looks)| looks);
+            if matches!(why, Unlisted::OpenForWriting | Unlisted::Moving) {
+                let pause = RETRY.0.saturating_mul(1 << looks.min(6)).min(RETRY.1);
+                self.dirty.retry(path.clone(), self.now + pause, self.now);
+            }
+            self.lists.put(path.clone(), why.clone(), earlier, self.now);
+        }
+    }
+
+    pub(super) fn hashed(&mut self, path: Path, result: Result<Done, JobError>) {
+        let since = self.watching.hashing.remove(&path).unwrap_or(self.now);
+        match result {
+            Ok(Done::HashFile(hashed)) => self.watching.hashed.push((hashed, since)),
+            _ => self.dirty.retry(path, self.now + RETRY.1, self.now),
+        }
+    }
+
+    pub(super) fn store_docroot(&mut self, identity: DocrootIdentity) {
+        let mut batch = Batch::default();
+        state::put(&mut batch, state::DOCROOT, state::pair(identity.device, identity.inode));
+        self.persist(batch, false, Vec::new());
+    }
+
+    /// Whether the watcher covers the whole docroot, as far as the last scan met it.
+    pub(super) fn is_covered(&self) -> bool {
+        !self.watching.uncovered
+    }
+}

@@ -1,0 +1,84 @@
+//! The node's key file.
+//!
+//! Purpose: `node.key` in the state directory holds the 32 secret bytes as hex digits and a newline,
+//! mode 0600.
+//!
+//! Invariants: a key file is never replaced; what is read is what was made, or an error.
+//!
+//! Never makes a key up: the seed comes from the caller.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use mirrormesh_gossip::SecretKey;
+use mirrormesh_merkle::Hash;
+
+/// Name of the file in the state directory.
+pub const KEY_FILE: &str = "node.key";
+
+/// Why there is no key. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyFileError {
+    /// No node was made here.
+    #[error("{} does not exist", .0.display())]
+    Missing(PathBuf),
+    /// The file is damaged.
+    #[error("{} is damaged: restore it, or remove the state directory and join again", .0.display())]
+    Damaged(PathBuf),
+    /// The system failed.
+    #[error("{}: {source}", path.display())]
+    Failed {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// Reads the key of a state directory.
+///
+/// # Errors
+/// See [`KeyFileError`].
+pub fn read(state: &Path) -> Result<SecretKey, KeyFileError> {
+    let path = state.join(KEY_FILE);
+    let mut text = String::new();
+    let read = File::open(&path).and_then(|file| file.take(100).read_to_string(&mut text));
+    match read {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(KeyFileError::Missing(path));
+        }
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            return Err(KeyFileError::Damaged(path));
+        }
+        Err(source) => return Err(KeyFileError::Failed { path, source }),
+    }
+    match text.trim_end().parse::<Hash>() {
+        Ok(seed) => Ok(SecretKey::from_seed(*seed.as_bytes())),
+        Err(_) => Err(KeyFileError::Damaged(path)),
+    }
+}
+
+/// Writes a new key, durably.
+///
+/// # Errors
+/// [`KeyFileError::Failed`], also if there is a key already.
+pub fn write(state: &Path, key: &SecretKey) -> Result<(), KeyFileError> {
+    let path = state.join(KEY_FILE);
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)
+        .and_then(|mut file| {
+            writeln!(file, "{}", Hash::from_bytes(*key.seed()))?;
+            file.sync_all()?;
+            File::open(state)?.sync_all()
+        });
+    written.map_err(|source| KeyFileError::Failed { path, source })
+}
+
+#[cfg(test)]
+mod tests;

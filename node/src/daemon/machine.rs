@@ -1,0 +1,22 @@
+//! What the driver drives.
+//!
+//! Purpose: the state machine as the driver sees it, so that the driver can be tested with another
+//! one than the core's node.
+//!
+//! Never does I/O: see `core`.
+
+use mirrormesh_gossip::Instant;
+
+use crate::core::{Effect, Event, Moment, View};
+
+/// A state machine: events in, effects out.
+pub(crate) trait Machine: Send + 'static {
+    /// Handles one event; what is to be done is appended to `effects`.
+    fn handle(&mut self, moment: Moment, event: Event, effects: &mut Vec<Effect>);
+
+    /// When [`Event::Tick`] is wanted.
+    fn deadline(&self) -> Option<Instant>;
+
+    /// The state of things.
+    fn view(&self, moment: Moment) -> View;
+}

@@ -1,0 +1,157 @@
+//! Notes become log lines and counters.
+//!
+//! Purpose: one note is one line and one count. Refusals of one kind by one peer are a line a
+//! minute with their number, because whoever sends rubbish could fill the disk with lines.
+//!
+//! State: a counter for each kind of note and each kind of refusal; when each peer's refusals were
+//! last named.
+//!
+//! Invariants: bounded: kinds are fixed lists, and at most [`PEERS_REMEMBERED`] pairs of peer and
+//! kind are remembered.
+//!
+//! Never shows a path or name with control characters in it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use mirrormesh_gossip::NodeId;
+
+use crate::core::{Level, Note};
+
+/// Pairs of peer and kind whose last line is remembered.
+const PEERS_REMEMBERED: usize = 1_024;
+/// Refusals of one kind by one peer are named this often.
+const REFUSED_EVERY: Duration = Duration::from_secs(60);
+/// Longest text of one line.
+const LINE_CHARACTERS: usize = 2_000;
+
+/// Counters and memory of the log.
+pub(crate) struct Notes {
+    counts: Vec<AtomicU64>,
+    refused: Mutex<Refusals>,
+}
+
+#[derive(Default)]
+struct Refusals {
+    counts: BTreeMap<&'static str, u64>,
+    lines: BTreeMap<(NodeId, &'static str), Line>,
+}
+
+struct Line {
+    shown: Instant,
+    hidden: u64,
+}
+
+impl Notes {
+    /// All counters at zero.
+    pub(crate) fn new() -> Notes {
+        let counts = Note::NAMES.iter().map(|_| AtomicU64::new(0)).collect();
+        Notes { counts, refused: Mutex::default() }
+    }
+
+    /// Counts and logs a note.
+    pub(crate) fn take(&self, note: &Note) {
+        let index = Note::NAMES.iter().position(|name| *name == note.name());
+        if let Some(count) = index.and_then(|index| self.counts.get(index)) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        let hidden = match note {
+            Note::Refused { peer, what, .. } => self.refusal(*peer, what, Instant::now()),
+            _ => Some(0),
+        };
+        if let Some(hidden) = hidden {
+            log(note, hidden);
+        }
+    }
+
+    /// How often each kind of note came.
+    pub(crate) fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let counts = self.counts.iter().map(|count| count.load(Ordering::Relaxed));
+        Note::NAMES.iter().copied().zip(counts)
+    }
+
+    /// How often each kind of refusal came.
+    pub(crate) fn refused(&self) -> Vec<(&'static str, u64)> {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.counts.iter().map(|(what, count)| (*what, *count)).collect()
+    }
+
+    /// Counts a refusal; `Some` with the number of lines left out since the last if it is to be
+    /// shown.
+    fn refusal(&self, peer: NodeId, what: &'static str, now: Instant) -> Option<u64> {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        *refused.counts.entry(what).or_default() += 1;
+        if let Some(line) = refused.lines.get_mut(&(peer, what)) {
+            if now.saturating_duration_since(line.shown) < REFUSED_EVERY {
+                line.hidden += 1;
+                return None;
+            }
+            line.shown = now;
+            return Some(std::mem::take(&mut line.hidden));
+        }
+        if refused.lines.len() >= PEERS_REMEMBERED {
+            refused.lines.retain(|_, line| {
+                now.saturating_duration_since(line.shown) < REFUSED_EVERY
+            });
+        }
+        // So many peers within a minute: not one of them is worth a line of its own.
+        if refused.lines.len() >= PEERS_REMEMBERED {
+            return None;
+        }
+        refused.lines.insert((peer, what), Line { shown: now, hidden: 0 });
+        Some(0)
+    }
+}
+
+fn log(note: &Note, hidden: u64) {
+    let mut text = sentence(note);
+    if hidden > 0 {
+        text.push_str(&format!(" ({hidden} more like this were not shown)"));
+    }
+    let name = note.name();
+    match note.level() {
+        Level::Debug => tracing::debug!(note = name, "{text}"),
+        Level::Info => tracing::info!(note = name, "{text}"),
+        Level::Warning => tracing::warn!(note = name, "{text}"),
+    }
+}
+
+/// A note for people.
+fn sentence(note: &Note) -> String {
+    let text = match note {
+        Note::Started { files } => format!("started with {files} files in the current tree"),
+        Note::Connected { peer } => format!("connected to {peer:?}"),
+        Note::Disconnected { peer, reason } => format!("disconnected from {peer:?}: {reason}"),
+        Note::DialFailed { peer, reason } => format!("{peer:?} cannot be reached: {reason}"),
+        Note::Refused { peer, what, detail } => format!("refused from {peer:?}: {what}: {detail}"),
+        Note::Scanned { files } => format!("scanned the docroot: {files} files"),
+        Note::Published { seq, root, changes } => {
+            format!("published {seq}: {changes} changes, root {root}")
+        }
+        Note::InSync { seq, root } => format!("in sync with {seq}, root {root}"),
+        Note::PathFailed { path, reason } => format!("{path:?} failed: {reason}"),
+        Note::SetAside { count, bytes } => format!("set {count} aside ({bytes} bytes)"),
+        Note::LocalEdits { count } => format!("{count} names were edited here"),
+        Note::Held { reason, deletes } => format!("held ({deletes} files would go): {reason}"),
+        Note::Released { by } => format!("released by {by}"),
+        Note::DocrootChanged { reason } => format!("the docroot is not what it was: {reason}"),
+        Note::DocumentChanged { version } => format!("cluster document {version}"),
+        Note::Joined { member, name } => format!("{name} joined ({member:?})"),
+        Note::Removed { member } => format!("{member:?} was removed"),
+        Note::WasRemoved {} => "this node was removed from the cluster".to_owned(),
+        Note::Equivocation { seq } => format!("two heads bear the number {seq} of one term"),
+        Note::JobFailed { reason } => format!("a job failed: {reason}"),
+        Note::Rescan { reason } => format!("scanning everything again: {reason}"),
+        Note::Stopping {} => "stopping".to_owned(),
+        other => format!("{other:?}"),
+    };
+    text.chars()
+        .take(LINE_CHARACTERS)
+        .map(|character| if character.is_control() { '\u{fffd}' } else { character })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+//! Whether something is the version that the index knows, and so may be removed.
+
+use mirrormesh_merkle::{Kind, Name, Path, Record};
+
+use super::super::disk::{Disk, DiskErrorKind, DiskResult, FileKind, Stat};
+use super::super::doubt::same_or_doubtful;
+use super::super::index::{IndexRow, Seen, index_key};
+use super::super::pending::Pending;
+use super::super::resolve::Resolver;
+use super::super::Table;
+use super::super::copy::has_content;
+use super::{Run, split};
+
+/// What lies below a directory.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Survey {
+    /// Whether all of it is as the index says and no local edit.
+    pub(super) is_ours: bool,
+    /// Bytes in files.
+    pub(super) bytes: u64,
+}
+
+impl<D: Disk> Run<'_, D> {
+    /// Compares what lies below a directory of the docroot with the index.
+    pub(super) fn survey_docroot(&mut self, path: &Path) -> DiskResult<Survey> {
+        survey(self.disk, &self.pending, &mut self.docroot, path, path)
+    }
+
+    /// Compares what lies below a name in `displaced` with the rows of the path it came from.
+    pub(super) fn survey_displaced(&mut self, name: &Name, path: &Path) -> DiskResult<Survey> {
+        self.below_displaced()?;
+        let Some(below) = &mut self.below else {
+            return Ok(Survey { is_ours: false, bytes: 0 });
+        };
+        survey(self.disk, &self.pending, below, &Path::from(name), path)
+    }
+
+    /// Whether a name in `displaced` is what a row said before it was brought there: a rename
+    /// may change nothing but its ctime. A row whose stat is doubtful is checked by content.
+    pub(super) fn is_displaced_ours(
+        &self,
+        displaced: &D::Directory,
+        name: &Name,
+        stat: &Stat,
+        row: &IndexRow,
+    ) -> DiskResult<bool> {
+        let mut seen = row.seen;
+        seen.ctime = stat.ctime;
+        if row.local || !is_kind(&row.record, stat.kind) || seen != Seen::of(stat) {
+            return Ok(false);
+        }
+        if is_doubtful(&row.seen) { has_content(self.disk, displaced, name, row) } else { Ok(true) }
+    }
+}
+
+/// Whether a row's stat may not have changed with the file.
+fn is_doubtful(seen: &Seen) -> bool {
+    // No stat has such a time.
+    seen.ctime.nanoseconds >= 1_000_000_000
+}
+
+pub(super) fn is_kind(record: &Record, kind: FileKind) -> bool {
+    matches!(
+        (record.kind(), kind),
+        (Kind::File, FileKind::File)
+            | (Kind::Directory, FileKind::Directory)
+            | (Kind::Symlink, FileKind::Symlink)
+    )
+}
+
+/// Walks what lies at `at` and compares it with the rows below `path`.
+fn survey<D: Disk>(
+    disk: &D,
+    pending: &Pending<'_, D>,
+    resolver: &mut Resolver<'_, D>,
+    at: &Path,
+    path: &Path,
+) -> DiskResult<Survey> {
+    let mut survey = Survey { is_ours: true, bytes: 0 };
+    let mut open = vec![(at.clone(), path.clone())];
+    while let Some((at, path)) = open.pop() {
+        let directory = match resolver.directory(&at) {
+            Ok(directory) => directory,
+            Err(error) if error.kind == DiskErrorKind::OtherFilesystem => {
+                survey.is_ours = false;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        let mut names = Vec::new();
+        disk.list(&directory, &mut |name, _| names.push(name))?;
+        for name in names {
+            let stat = disk.stat(&directory, &name)?;
+            if stat.kind == FileKind::File {
+                survey.bytes = survey.bytes.saturating_add(stat.size);
+            }
+            let path = path.join(&name);
+            if survey.is_ours {
+                survey.is_ours = is_ours(disk, pending, &directory, &path, &stat)?;
+            }
+            if stat.kind == FileKind::Directory {
+                open.push((at.join(&name), path));
+            }
+        }
+    }
+    Ok(survey)
+}
+
+fn is_ours<D: Disk>(
+    disk: &D,
+    pending: &Pending<'_, D>,
+    directory: &D::Directory,
+    path: &Path,
+    stat: &Stat,
+) -> DiskResult<bool> {
+    let row = pending.get(Table::Index, &index_key(path))?;
+    let Some(row) = row.and_then(|row| IndexRow::decode(&row)) else { return Ok(false) };
+    if row.local || !is_kind(&row.record, stat.kind) {
+        return Ok(false);
+    }
+    if stat.kind == FileKind::Directory {
+        return Ok(row.seen.same_directory(stat));
+    }
+    if row.seen == Seen::of(stat) {
+        return Ok(true);
+    }
+    Ok(same_or_doubtful(&row.seen, stat) && has_content(disk, directory, &split(path).1, &row)?)
+}

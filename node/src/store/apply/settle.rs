@@ -1,0 +1,125 @@
+//! Makes what was done durable and records it: names first, then index and tree in one commit.
+
+use mirrormesh_merkle::{Change, Path, Record, update};
+
+use super::super::disk::{Disk, DiskErrorKind};
+use super::super::index::{IndexRow, content_key};
+use super::super::intent;
+use super::super::job::{Applied, JobError};
+use super::super::{Table, rows, state, tree_value};
+use super::Run;
+
+/// Directories that are synced one by one; more are synced with everything else.
+const FEW_DIRECTORIES: usize = 64;
+
+/// Rows below a path that was a directory, removed in one commit.
+const ROWS: usize = 4_096;
+
+impl<D: Disk> Run<'_, D> {
+    pub(super) fn settle(mut self) -> Result<Applied, JobError> {
+        if self.is_durable() {
+            self.sync_names()?;
+        }
+        let mut changes = Vec::with_capacity(self.records.len());
+        for (path, recorded) in std::mem::take(&mut self.records) {
+            rows::write(&mut self.pending, &path, recorded.old.as_ref(), recorded.new.as_ref());
+            changes.push(Change { path, record: recorded.record });
+        }
+        let tree = update(&mut self.pending, &self.job.current, &changes)?;
+        self.pending.put(Table::State, state::CURRENT, tree_value::encode_tree(&tree));
+        for name in &self.intents {
+            self.pending.remove(Table::State, intent::key(name));
+        }
+        let Run { disk, mut pending, dropped, report, .. } = self;
+        for path in dropped {
+            pending = drop_rows_below(disk, pending, &path)?;
+        }
+        pending.commit(false)?;
+        Ok(Applied {
+            tree,
+            failed: report.failed,
+            failed_more: report.failed_more,
+            missing: report.missing,
+            files: report.files,
+            bytes: report.bytes,
+            set_aside: report.set_aside,
+            set_aside_bytes: report.set_aside_bytes,
+            look: report.look.into_iter().collect(),
+        })
+    }
+
+    fn sync_names(&mut self) -> Result<(), JobError> {
+        if self.sync_all || self.touched.len() > FEW_DIRECTORIES {
+            self.disk.sync_all(self.docroot.root())?;
+            return Ok(());
+        }
+        for path in std::mem::take(&mut self.touched) {
+            let directory = match self.docroot.directory(&path) {
+                Ok(directory) => directory,
+                // Gone meanwhile, and its names with it.
+                Err(error)
+                    if matches!(
+                        error.kind,
+                        DiskErrorKind::NotFound | DiskErrorKind::NotDirectory
+                    ) =>
+                {
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            self.disk.sync_directory(&directory)?;
+        }
+        for directory in [self.displaced.take(), self.kept.take()].into_iter().flatten() {
+            self.disk.sync_directory(&directory)?;
+        }
+        Ok(())
+    }
+
+    /// Directories that were filled before they took their place have to be synced too.
+    pub(super) fn touched_below(&mut self, path: &Path) {
+        self.touched.insert(path.clone());
+        let below = self.records.range(path.clone()..);
+        let below = below.take_while(|(below, _)| below.starts_with(path));
+        for (directory, recorded) in below {
+            if matches!(
+                &recorded.new,
+                Some(IndexRow { record: Record::Directory { .. }, .. })
+            ) {
+                self.touched.insert(directory.clone());
+            }
+        }
+    }
+}
+
+/// Removes the rows of everything that lay below a path. So many rows are removed with the first
+/// commit; what is left over after a crash is found to be wrong when somebody looks at it.
+fn drop_rows_below<'d, D: Disk>(
+    disk: &'d D,
+    mut pending: super::super::pending::Pending<'d, D>,
+    path: &Path,
+) -> Result<super::super::pending::Pending<'d, D>, JobError> {
+    for separator in [0, b'/'] {
+        let mut start = path.as_bytes().to_vec();
+        let mut end = start.clone();
+        start.push(separator);
+        end.push(separator + 1);
+        loop {
+            let found = pending.range(Table::Index, &start, Some(&end), ROWS)?;
+            for (key, value) in &found {
+                let below = super::super::index::index_path(key);
+                if let (Some(below), Some(row)) = (below, IndexRow::decode(value))
+                    && let Record::File(file) = &row.record
+                {
+                    pending.remove(Table::Contents, content_key(&file.content, &below));
+                }
+                pending.remove(Table::Index, key.clone());
+            }
+            if found.len() < ROWS {
+                break;
+            }
+            pending.commit(false)?;
+            pending = super::super::pending::Pending::new(disk);
+        }
+    }
+    Ok(pending)
+}

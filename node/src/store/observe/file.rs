@@ -1,0 +1,117 @@
+//! Looks at a regular file: reads it if its stat is not as in the index.
+
+use mirrormesh_merkle::{File, Hash, Path, Record};
+
+use super::name::{At, Outcome};
+use super::observation::{Observation, Step};
+use crate::store::disk::{Disk, Stat};
+use crate::store::failed_name::FailedName;
+use crate::store::index::{IndexRow, Seen};
+use crate::store::job::{JobError, Unlisted};
+use crate::store::reading::{FileAt, Reading};
+
+impl<D: Disk> Observation<'_, D> {
+    pub(super) fn file(&mut self, at: &At<'_, D>, stat: Stat) -> Result<Outcome, JobError> {
+        if !self.rehash && self.is_unchanged(at.row, &stat) {
+            return Ok(Outcome::Step(Step::Done));
+        }
+        match self.hashed.get(at.path) {
+            Some(Ok((hashed, content))) if Seen::of(hashed) == Seen::of(&stat) => {
+                let (seen, content) = (Seen::of(hashed), *content);
+                return self.take(at, &stat, stat.size, content, seen).map(Outcome::Step);
+            }
+            Some(Err(why)) => {
+                let why = why.clone();
+                return self.not_read(at, why).map(Outcome::Step);
+            }
+            _ => {}
+        }
+        if stat.size > self.large_bytes {
+            self.found.large.insert(at.path.clone());
+            return Ok(Outcome::Step(Step::Done));
+        }
+        self.stamps.begin(self.disk, self.resolver.root());
+        let (disk, directory) = (self.disk, at.directory);
+        let place = FileAt { disk, directory, name: at.name, path: at.path };
+        let reading = if self.is_origin() {
+            place.read_stable(&mut self.buffer)?
+        } else {
+            place.read_as_it_is(&mut self.buffer)?
+        };
+        match reading {
+            Reading::Whole { stat, size, content, bytes } => {
+                self.bytes += size;
+                if let Some(bytes) = bytes.filter(|_| self.inline) {
+                    self.found.contents.insert(at.path.clone(), (content, bytes));
+                }
+                let seen = self.stamps.seen(&stat);
+                self.take(at, &stat, size, content, seen).map(Outcome::Step)
+            }
+            Reading::Not(Unlisted::Mount) => {
+                self.not_there(at, FailedName::Mount).map(Outcome::Step)
+            }
+            Reading::Not(why) => {
+                // It was read, in vain.
+                self.bytes += if why == Unlisted::Moving { stat.size } else { 0 };
+                self.not_read(at, why).map(Outcome::Step)
+            }
+            Reading::Gone => self.remove(at.path, at.row).map(Outcome::Step),
+            Reading::OtherKind => Ok(Outcome::Again),
+        }
+    }
+
+    /// Whether the row says what the file is. A content that the origin could not serve any more
+    /// may be readable again.
+    fn is_unchanged(&self, row: Option<&IndexRow>, stat: &Stat) -> bool {
+        row.is_some_and(|row| match &row.record {
+            Record::File(file) => {
+                row.seen == Seen::of(stat) && !(file.unserved && self.is_origin())
+            }
+            _ => false,
+        })
+    }
+
+    fn take(
+        &mut self,
+        at: &At<'_, D>,
+        stat: &Stat,
+        size: u64,
+        content: Hash,
+        seen: Seen,
+    ) -> Result<Step, JobError> {
+        let record = Record::File(File {
+            mode: stat.mode & 0o7777,
+            mtime: stat.mtime,
+            size,
+            content,
+            unserved: false,
+            attributes: None,
+        });
+        if record.check().is_err() {
+            return self.not_read(at, Unlisted::Unreadable("its time or size is impossible".into()));
+        }
+        self.replace(at.path, at.row, record, seen)
+    }
+
+    /// A name that is there and was not read stays as it was last published. The origin marks a
+    /// file that the core has given up as unserved; what was never published as a file then has
+    /// nothing to stay.
+    pub(super) fn not_read(&mut self, at: &At<'_, D>, why: Unlisted) -> Result<Step, JobError> {
+        self.unlist(at.path, why);
+        if !self.is_origin() || !self.give_up.contains(at.path) {
+            return Ok(Step::Done);
+        }
+        self.give_up(at.path, at.row)
+    }
+
+    fn give_up(&mut self, path: &Path, row: Option<&IndexRow>) -> Result<Step, JobError> {
+        let Some(row) = row else { return Ok(Step::Done) };
+        let Record::File(file) = &row.record else { return self.remove(path, Some(row)) };
+        if !file.unserved {
+            let mut given_up = row.clone();
+            given_up.record = Record::File(File { unserved: true, ..file.clone() });
+            self.put_row(path, Some(row), Some(given_up));
+        }
+        Ok(Step::Done)
+    }
+}

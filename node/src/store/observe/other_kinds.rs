@@ -1,0 +1,102 @@
+//! Looks at a directory's own name, and at a symlink.
+
+use mirrormesh_merkle::limits::MAX_TARGET_BYTES;
+use mirrormesh_merkle::{Path, Record, Symlink};
+
+use super::look::is_directory;
+use super::name::{At, Outcome};
+use super::observation::{Observation, Step};
+use crate::store::disk::{Disk, Stat};
+use crate::store::failed_name::{FailedName, failed_name};
+use crate::store::index::{IndexRow, Seen};
+use crate::store::job::{Depth, JobError, Unlisted};
+
+impl<D: Disk> Observation<'_, D> {
+    /// A directory that is as the index says needs nothing; one that is new or another has to be
+    /// scanned wholly.
+    pub(super) fn directory(&mut self, at: &At<'_, D>, stat: Stat) -> Result<Outcome, JobError> {
+        if self.excludes.matches(at.path, true) {
+            return self.remove(at.path, at.row).map(Outcome::Step);
+        }
+        if self.is_elsewhere(&stat) {
+            return self.not_there(at, FailedName::Mount).map(Outcome::Step);
+        }
+        let known = at.row.filter(|row| is_directory(&row.record));
+        if known.is_some_and(|row| row.seen.same_directory(&stat)) {
+            return Ok(Outcome::Step(Step::Directory(None)));
+        }
+        self.resolver.forget(at.path);
+        // A directory that cannot be opened stays as it was published, its own mode too: what is
+        // below could not be kept in step with it.
+        if let Err(error) = self.disk.open_directory(at.directory, at.name) {
+            return match failed_name(error, at.path)? {
+                FailedName::OtherKind => Ok(Outcome::Again),
+                failure => self.not_there(at, failure).map(Outcome::Step),
+            };
+        }
+        let same = known.is_some_and(|row| row.seen.inode == stat.inode);
+        let depth = if same { Depth::Directory } else { Depth::Subtree };
+        let record = Record::Directory { mode: stat.mode & 0o7777, attributes: None };
+        self.set(at.path, at.row, record, Seen::of(&stat))?;
+        Ok(Outcome::Step(Step::Directory(Some(depth))))
+    }
+
+    /// A directory that the index knows cannot be read: its entries stay, and it is scanned wholly
+    /// as soon as it can be read.
+    pub(super) fn unreadable_directory(
+        &mut self,
+        path: &Path,
+        reason: String,
+    ) -> Result<(), JobError> {
+        self.unlist(path, Unlisted::Unreadable(reason));
+        if let Some(row) = self.row(path)? {
+            let mut doubted = row.clone();
+            // No inode has this number.
+            doubted.seen.inode = 0;
+            self.put_row(path, Some(&row), Some(doubted));
+        }
+        Ok(())
+    }
+
+    pub(super) fn symlink(&mut self, at: &At<'_, D>, stat: Stat) -> Result<Outcome, JobError> {
+        let known = at.row.filter(|row| matches!(row.record, Record::Symlink(_)));
+        let seen = Seen::of(&stat);
+        if !self.rehash && known.is_some_and(|row| row.seen == seen) {
+            return Ok(Outcome::Step(Step::Done));
+        }
+        let target = match self.disk.read_symlink(at.directory, at.name) {
+            Ok(target) => target,
+            Err(error) => {
+                return match failed_name(error, at.path)? {
+                    FailedName::OtherKind => Ok(Outcome::Again),
+                    failure => self.not_there(at, failure).map(Outcome::Step),
+                };
+            }
+        };
+        if target.is_empty() || target.len() > MAX_TARGET_BYTES || target.contains(&0) {
+            self.unlist(at.path, Unlisted::TooLong);
+            return self.remove(at.path, at.row).map(Outcome::Step);
+        }
+        let record = Record::Symlink(Symlink { target, attributes: None });
+        self.replace(at.path, at.row, record, seen).map(Outcome::Step)
+    }
+
+    /// Puts a file or symlink where something else may have been: what was below a directory goes
+    /// first.
+    pub(super) fn replace(
+        &mut self,
+        path: &Path,
+        row: Option<&IndexRow>,
+        record: Record,
+        seen: Seen,
+    ) -> Result<Step, JobError> {
+        if row.is_some_and(|row| is_directory(&row.record)) {
+            self.resolver.forget(path);
+            if self.remove_below(path)? == Step::Full {
+                return Ok(Step::Full);
+            }
+        }
+        self.set(path, row, record, seen)?;
+        Ok(Step::Done)
+    }
+}

@@ -1,0 +1,121 @@
+//! Receives one large file into the work directory, resumably.
+//!
+//! A part has its content hash as name and grows at its end alone. How much of it is certainly on
+//! the medium stands in the ordered store: after a crash the rest is cut off, so that a lost write
+//! in the middle costs a few megabytes and not the transfer. The whole is hashed before it is
+//! called whole. Never touches the docroot.
+
+use bytes::Bytes;
+use mirrormesh_merkle::{Hash, Path};
+
+use super::area::{Area, large_name};
+use super::copy::hash_file;
+use super::disk::{Batch, Disk, DiskErrorKind, DiskResult, FileKind, Table};
+use super::job::{JobError, Stage, StageStep, Staged};
+use super::reason::failed_at;
+
+/// Keys in [`Table::State`] of how much of a part is on the medium begin with this.
+pub const SYNCED_PREFIX: &[u8] = b"large/";
+
+/// So many bytes of a part are made durable together.
+const SYNC_BYTES: u64 = 32 * 1024 * 1024;
+
+/// Does one step of staging.
+pub fn stage<D: Disk>(disk: &D, job: &Stage) -> Result<Staged, JobError> {
+    let large = Area::Large.open(disk)?;
+    let part = Part { disk, large, content: job.content, size: job.size };
+    let outcome = match &job.step {
+        StageStep::Open => part.length().map(Staged::Partial),
+        StageStep::Write { offset, chunks } => part.write(*offset, chunks),
+        StageStep::Finish => part.finish(),
+        StageStep::Discard => part.discard().map(|()| Staged::Partial(0)),
+    };
+    outcome.map_err(|error| failed_at(&Path::root(), error))
+}
+
+/// Key of how much of a part is on the medium.
+pub fn synced_key(content: &Hash) -> Bytes {
+    [SYNCED_PREFIX, content.to_string().as_bytes()].concat().into()
+}
+
+struct Part<'d, D: Disk> {
+    disk: &'d D,
+    large: D::Directory,
+    content: Hash,
+    size: u64,
+}
+
+impl<D: Disk> Part<'_, D> {
+    /// How much is there. What cannot be the beginning of this file is thrown away.
+    fn length(&self) -> DiskResult<u64> {
+        match self.disk.stat(&self.large, &large_name(&self.content)) {
+            Ok(stat) if stat.kind == FileKind::File && stat.size <= self.size => Ok(stat.size),
+            Ok(_) => self.discard().map(|()| 0),
+            Err(error) if error.kind == DiskErrorKind::NotFound => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn write(&self, offset: u64, chunks: &[Bytes]) -> DiskResult<Staged> {
+        let name = large_name(&self.content);
+        if self.length()? != offset {
+            return self.length().map(Staged::Partial);
+        }
+        let file = match self.disk.reopen(&self.large, &name) {
+            Err(error) if error.kind == DiskErrorKind::NotFound => {
+                self.disk.create(&self.large, &name)
+            }
+            opened => opened,
+        }?;
+        let mut end = offset;
+        for chunk in chunks {
+            let room = usize::try_from(self.size - end).unwrap_or(usize::MAX).min(chunk.len());
+            if room > 0 {
+                self.disk.write(&file, end, &chunk[..room])?;
+                end += room as u64;
+            }
+        }
+        if end / SYNC_BYTES > offset / SYNC_BYTES {
+            self.disk.sync_file(&file)?;
+            self.disk.sync_directory(&self.large)?;
+            let mut batch = Batch::default();
+            batch.put(Table::State, synced_key(&self.content), end.to_be_bytes().to_vec());
+            self.disk.commit(batch, false)?;
+        }
+        Ok(Staged::Partial(end))
+    }
+
+    fn finish(&self) -> DiskResult<Staged> {
+        let length = self.length()?;
+        if length < self.size {
+            return Ok(Staged::Partial(length));
+        }
+        let name = large_name(&self.content);
+        let file = self.disk.open_file(&self.large, &name)?;
+        if hash_file(self.disk, &file, self.size)? != self.content {
+            self.discard()?;
+            return Ok(Staged::Wrong);
+        }
+        self.disk.sync_file(&file)?;
+        self.disk.sync_directory(&self.large)?;
+        let mut batch = Batch::default();
+        batch.put(Table::State, synced_key(&self.content), length.to_be_bytes().to_vec());
+        self.disk.commit(batch, false)?;
+        Ok(Staged::Whole)
+    }
+
+    fn discard(&self) -> DiskResult<()> {
+        let removed = super::remove_tree::remove_any(
+            self.disk,
+            &self.large,
+            &large_name(&self.content),
+        );
+        match removed {
+            Err(error) if error.kind != DiskErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut batch = Batch::default();
+        batch.remove(Table::State, synced_key(&self.content));
+        self.disk.commit(batch, false)
+    }
+}
