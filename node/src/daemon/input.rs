@@ -9,6 +9,7 @@
 //! Never drops an input, unless the core's task has ended.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
@@ -84,23 +85,36 @@ pub(crate) struct Reply {
 
 /// Where inputs are put.
 #[derive(Debug, Clone)]
-pub(crate) struct Inbox(mpsc::Sender<Input>);
+pub(crate) struct Inbox {
+    inputs: mpsc::Sender<Input>,
+    commands: Arc<AtomicU64>,
+}
 
 impl Inbox {
     /// The queue, and the end at which the core's task takes.
     pub(crate) fn new() -> (Inbox, mpsc::Receiver<Input>) {
         let (sender, receiver) = mpsc::channel(INBOX_PLACES);
-        (Inbox(sender), receiver)
+        (Inbox { inputs: sender, commands: Arc::default() }, receiver)
     }
 
     /// Puts an input in, waiting for a place; `false` if the core's task has ended.
     pub(crate) async fn send(&self, input: Input) -> bool {
-        self.0.send(input).await.is_ok()
+        self.inputs.send(input).await.is_ok()
     }
 
     /// The same from a thread of its own.
     pub(crate) fn send_blocking(&self, input: Input) -> bool {
-        self.0.blocking_send(input).is_ok()
+        self.inputs.blocking_send(input).is_ok()
+    }
+
+    /// Asks in the name of an operator; `None` if the core's task has ended.
+    pub(crate) async fn command(
+        &self,
+        command: Command,
+    ) -> Option<(CommandId, mpsc::Receiver<Reply>)> {
+        let id = CommandId(self.commands.fetch_add(1, Ordering::Relaxed) + 1);
+        let (answers, replies) = mpsc::channel(ANSWER_PLACES);
+        self.send(Input::Command { id, command, answers }).await.then_some((id, replies))
     }
 
     /// The state of things; `None` if the core's task has ended.

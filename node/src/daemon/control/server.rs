@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -12,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::wire::{MAX_COMMAND, read, write};
-use crate::core::{Answer, Command, CommandId, Event};
-use crate::daemon::input::{ANSWER_PLACES, Inbox, Input, Reply};
+use crate::core::{Answer, Command, Event};
+use crate::daemon::input::{Inbox, Input, Reply};
 
 /// Most clients at once; further ones wait.
 const CLIENTS: usize = 64;
@@ -27,7 +26,6 @@ pub(crate) async fn serve(
     stop: CancellationToken,
 ) {
     let places = Arc::new(Semaphore::new(CLIENTS));
-    let numbers = Arc::new(AtomicU64::new(1));
     loop {
         let accepted = tokio::select! {
             biased;
@@ -46,10 +44,10 @@ pub(crate) async fn serve(
         if !is_welcome(&stream) {
             continue;
         }
-        let (inbox, numbers, stop) = (inbox.clone(), numbers.clone(), stop.clone());
+        let (inbox, stop) = (inbox.clone(), stop.clone());
         tasks.spawn(async move {
             let _place = place;
-            if let Err(error) = converse(stream, &inbox, &numbers, &stop).await {
+            if let Err(error) = converse(stream, &inbox, &stop).await {
                 tracing::debug!("a client of the control socket: {error}");
             }
         });
@@ -82,7 +80,6 @@ fn is_welcome(stream: &UnixStream) -> bool {
 async fn converse(
     stream: UnixStream,
     inbox: &Inbox,
-    numbers: &AtomicU64,
     stop: &CancellationToken,
 ) -> io::Result<()> {
     let (mut from, mut to) = stream.into_split();
@@ -100,11 +97,7 @@ async fn converse(
             }
             Err(error) => return Err(error),
         };
-        let id = CommandId(numbers.fetch_add(1, Ordering::Relaxed));
-        let (answers, replies) = mpsc::channel(ANSWER_PLACES);
-        if !inbox.send(Input::Command { id, command, answers }).await {
-            return Ok(());
-        }
+        let Some((id, replies)) = inbox.command(command).await else { return Ok(()) };
         match pass_on(replies, &mut from, &mut to).await {
             Ok(true) => {}
             outcome => {
