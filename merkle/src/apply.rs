@@ -3,7 +3,6 @@
 use crate::delta::{Delta, Move};
 use crate::difference::{Difference, Differences};
 use crate::error::TreeError;
-use crate::limits::MAX_DELTA_CHANGES;
 use crate::source::NodeStore;
 use crate::tree::{Trail, Tree, lookup};
 use crate::update::{Action, Change, Update, update};
@@ -23,6 +22,8 @@ pub fn apply_delta<S: NodeStore>(store: &mut S, base: &Tree, delta: &Delta) -> O
     for step in &delta.moves {
         moved = apply_move(store, &moved, step)?;
     }
+    // What follows would find a change that does not fit, but only after writing nodes, and often
+    // as a symptom.
     let mut trail = Trail::new(moved.root);
     for change in &delta.changes {
         let fits = match (&change.old, trail.find(store, &change.path)?) {
@@ -45,24 +46,20 @@ pub fn apply_delta<S: NodeStore>(store: &mut S, base: &Tree, delta: &Delta) -> O
 
 /// Whether the delta's changes are the difference, all of it and no more.
 fn check_complete<S: NodeStore>(store: &S, moved: &Tree, delta: &Delta) -> Outcome<(), S> {
-    let mut found = 0;
+    let mut found = vec![false; delta.changes.len()];
     for difference in Differences::new(store, &moved.root, &delta.target, None) {
         let Difference { path, old, new } = difference?;
-        let listed = delta.changes.binary_search_by(|change| change.path.cmp(&path));
-        let listed = listed.is_ok_and(|index| {
-            let change = &delta.changes[index];
-            change.old == old && change.new == new
-        });
-        found += 1;
-        if !listed || found > MAX_DELTA_CHANGES {
-            return Err(TreeError::BaseMismatch(path));
+        let index = delta.changes.binary_search_by(|change| change.path.cmp(&path));
+        match index {
+            Ok(index) if delta.changes[index].old == old && delta.changes[index].new == new => {
+                found[index] = true;
+            }
+            _ => return Err(TreeError::BaseMismatch(path)),
         }
     }
-    match delta.changes.last() {
-        Some(last) if found < delta.changes.len() => {
-            Err(TreeError::BaseMismatch(last.path.clone()))
-        }
-        _ => Ok(()),
+    match found.iter().position(|found| !found) {
+        Some(index) => Err(TreeError::BaseMismatch(delta.changes[index].path.clone())),
+        None => Ok(()),
     }
 }
 

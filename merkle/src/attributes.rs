@@ -176,6 +176,7 @@ impl Attributes {
         Ok(Arc::new(attributes))
     }
 }
+
 /// The canonical encoding of attributes by themselves.
 pub fn encode_attributes(attributes: &Attributes) -> Vec<u8> {
     let mut out = Vec::with_capacity(attributes.encoded_length() + 4);

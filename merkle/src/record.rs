@@ -110,3 +110,6 @@ impl From<&Entry> for Record {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

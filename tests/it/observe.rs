@@ -2,8 +2,11 @@
 //! lead to is the tree of a naive walk.
 
 mod counts;
+mod faults;
 mod fixture;
 mod model;
 mod random;
 mod replica;
+mod serving;
 mod single;
+mod trees;

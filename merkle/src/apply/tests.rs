@@ -150,6 +150,34 @@ fn both_ends_must_fit() {
     assert!(matches!(apply_delta(&mut store, &base, &wrong), Err(TreeError::WrongTarget { .. })));
 }
 
+#[test]
+fn a_change_that_does_not_fit_is_found_before_anything_is_written() {
+    let (mut store, base) = store_with(&[put("f", file(1))]);
+    let before = store.len();
+    let change = DeltaChange { path: path("a/b"), old: Some(file(1)), new: Some(file(2)) };
+    let target = Tree::empty().root;
+    let delta = Delta { base: base.root, target, moves: Vec::new(), changes: vec![change] };
+    assert!(matches!(
+        apply_delta(&mut store, &base, &delta),
+        Err(TreeError::BaseMismatch(at)) if at == path("a/b")
+    ));
+    assert_eq!(store.len(), before);
+}
+
+#[test]
+fn a_change_that_changes_nothing_is_refused() {
+    let (mut store, base) = store_with(&[put("a", file(1)), put("b", file(1))]);
+    let target = update(&mut store, &base, &[put("b", file(2))]).unwrap().root;
+    let same = DeltaChange { path: path("a"), old: Some(file(1)), new: Some(file(1)) };
+    let change = DeltaChange { path: path("b"), old: Some(file(1)), new: Some(file(2)) };
+    let changes = vec![same, change];
+    let delta = Delta { base: base.root, target, moves: Vec::new(), changes };
+    assert!(matches!(
+        apply_delta(&mut store, &base, &delta),
+        Err(TreeError::BaseMismatch(at)) if at == path("a")
+    ));
+}
+
 /// A removed directory without what was below it leads to the right root, and a fold would still
 /// go wrong over it: refused.
 #[test]

@@ -96,6 +96,12 @@ fn a_large_directory_is_the_same_in_one_step_and_in_many() {
         stepwise = update(&mut store, &stepwise, &resize(&root, before, count)).unwrap();
     }
     assert_eq!(stepwise, tree);
+    // A stream of it goes from leaf to leaf in the order of slots.
+    let streamed: Vec<u8> = crate::entries(&store, &tree.root, &root)
+        .unwrap()
+        .map(|entry| entry.unwrap().0.slot()[0] >> 4)
+        .collect();
+    assert!(streamed.len() == 3000 && streamed.is_sorted());
     let emptied = update(&mut store, &tree, &resize(&root, 3000, 0)).unwrap();
     assert_eq!(emptied, Tree::empty());
     // Building at once stores only what the tree is made of.

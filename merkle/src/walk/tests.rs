@@ -24,6 +24,7 @@ fn run(
         let request = walk.next_request(client, limit).unwrap();
         if request.is_empty() {
             assert!(walk.is_finished());
+            assert_eq!(walk.waiting, 0);
             return walk;
         }
         assert!(request.len() <= limit);
@@ -183,6 +184,30 @@ fn a_target_that_is_invalid_is_not_the_peers_fault() {
         refused,
         Err(WalkError::Decode { hash, error: DecodeError::Totals }) if hash == node
     ));
+}
+
+/// Two places refer to one node, the second one with false totals: both are judged, whether the
+/// node was asked for already or comes with the message.
+#[test]
+fn every_place_that_refers_to_a_node_is_checked() {
+    let below = encode_leaf(&[(name("x"), crate::tests::support::bare(&file(9)))]);
+    let node = node_hash(&below);
+    let at = |files| Directory { mode: 0o755, node, files, bytes: 9, attributes: None };
+    let twins = [(name("a"), Entry::Directory(at(1))), (name("b"), Entry::Directory(at(2)))];
+    let top = encode_leaf(&twins);
+    for together in [false, true] {
+        let mut client = MemoryNodes::new();
+        let mut walk = Walk::new(node_hash(&top));
+        walk.next_request(&client, 9).unwrap();
+        let refused = if together {
+            walk.accept(&mut client, &[top.clone(), below.clone()])
+        } else {
+            walk.accept(&mut client, std::slice::from_ref(&top)).unwrap();
+            assert_eq!(walk.next_request(&client, 9).unwrap().len(), 1);
+            walk.accept(&mut client, std::slice::from_ref(&below))
+        };
+        assert!(matches!(refused, Err(WalkError::Decode { error: DecodeError::Totals, .. })));
+    }
 }
 
 /// A leaf that is valid by itself, referred to from a place where its names do not belong.

@@ -102,7 +102,8 @@ impl<'a> Daemon<'a> {
                     Ok(Err(Silence::Refused(failure))) => return Err(failure),
                     Ok(Err(Silence::Unreachable(failure))) => {
                         if began.elapsed() >= patience {
-                            let message = format!("timed out; behind: this node: {}", failure.message);
+                            let message =
+                                format!("timed out; behind: this node: {}", failure.message);
                             return Err(Failure::new(exit::TIMEOUT, message).hint(failure.hint));
                         }
                     }

@@ -29,7 +29,7 @@ use self::farm::Farm;
 use self::interrupt::Interrupt;
 use super::failure::{Failure, Outcome, exit};
 use super::output::Output;
-use super::random;
+use super::system;
 use super::values::duration;
 
 /// A change that has not arrived after this time is missing.
@@ -59,7 +59,8 @@ pub(crate) struct DemoArguments {
 /// Runs the verb.
 pub(crate) fn run(arguments: &DemoArguments, output: Output) -> Outcome {
     // One worker beside this thread: it notes Ctrl-C while this thread waits for a child.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.map_err(|error| Failure::failed(error.to_string()))?;
     runtime.block_on(async {
         let interrupt = Interrupt::listen()?;
@@ -68,7 +69,7 @@ pub(crate) fn run(arguments: &DemoArguments, output: Output) -> Outcome {
 }
 
 async fn show(arguments: &DemoArguments, output: Output, interrupt: &Interrupt) -> Outcome {
-    let mut entropy = Entropy::new(random::bytes()?);
+    let mut entropy = Entropy::new(system::entropy()?);
     let mut farm = Farm::new(usize::from(arguments.nodes))?;
     let board = Board::new(output, farm.names());
     let origin = farm.docroot(0);

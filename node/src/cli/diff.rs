@@ -90,13 +90,8 @@ fn directories(arguments: &DiffArguments, printer: &mut Printer) -> Result<(), F
     Ok(())
 }
 
-fn members(
-    arguments: &DiffArguments,
-    state: &Path,
-    printer: &mut Printer,
-) -> Result<(), Failure> {
-    let command =
-        Command::Diff { left: arguments.left.clone(), right: arguments.right.clone() };
+fn members(arguments: &DiffArguments, state: &Path, printer: &mut Printer) -> Result<(), Failure> {
+    let command = Command::Diff { left: arguments.left.clone(), right: arguments.right.clone() };
     Daemon::at(state).ask(command, &mut |answer| {
         if let Answer::Paths(lines) = answer {
             for line in lines {

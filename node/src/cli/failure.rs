@@ -3,6 +3,11 @@
 //! Invariants: the codes are those of the command line's contract and keep their meaning; every
 //! failure is one message of one line and, where there is something to do, one hint.
 
+use crate::daemon::config::ConfigError;
+use crate::daemon::key::KeyFileError;
+use crate::daemon::lock::LockError;
+use crate::daemon::places::PlaceError;
+
 /// Exit codes.
 pub(crate) mod exit {
     /// Done.
@@ -59,5 +64,36 @@ impl Failure {
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Failure {
         self.hint = hint.into();
         self
+    }
+}
+
+/// Where no cluster is.
+pub(crate) fn no_cluster(state: &std::path::Path) -> Failure {
+    Failure::new(exit::CLUSTER, format!("there is no cluster in {}", state.display()))
+        .hint("mirrormesh init, or mirrormesh join")
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Failure {
+        Failure::failed(error.to_string())
+    }
+}
+
+impl From<KeyFileError> for Failure {
+    fn from(error: KeyFileError) -> Failure {
+        Failure::failed(error.to_string())
+    }
+}
+
+impl From<LockError> for Failure {
+    fn from(error: LockError) -> Failure {
+        Failure::failed(error.to_string())
+    }
+}
+
+impl From<PlaceError> for Failure {
+    fn from(error: PlaceError) -> Failure {
+        let hint = error.hint();
+        Failure::failed(error.to_string()).hint(hint)
     }
 }

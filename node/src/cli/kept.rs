@@ -5,6 +5,7 @@
 
 mod copy;
 
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -20,6 +21,8 @@ use super::output::Output;
 use super::text;
 use crate::core::{Answer, Command, KeptLine};
 use crate::daemon::config::Config;
+use crate::daemon::places;
+use crate::store::area::Area;
 
 /// List, restore or drop what was set aside.
 #[derive(Debug, Args)]
@@ -71,9 +74,7 @@ pub(crate) fn run(arguments: &KeptArguments, state: &Path, output: Output) -> Ou
         KeptVerb::List { null } => list(state, output, *null),
         KeptVerb::Show { id } => show(state, output, *id),
         KeptVerb::Restore { id, to } => restore(state, output, *id, to.as_deref()),
-        KeptVerb::Drop { ids, .. } => {
-            done(Command::KeptDrop { ids: ids.clone() }, state, output)
-        }
+        KeptVerb::Drop { ids, .. } => done(Command::KeptDrop { ids: ids.clone() }, state, output),
     }
 }
 
@@ -105,7 +106,8 @@ fn list(state: &Path, output: Output, null: bool) -> Outcome {
     } else if null {
         lines.iter().for_each(|line| output.bytes(&line.path, b"\0"));
     } else if !lines.is_empty() {
-        let mut rows = vec![["ID", "SINCE", "SIZE", "KIND", "WHY", "PATH"].map(String::from).to_vec()];
+        let mut rows =
+            vec![["ID", "SINCE", "SIZE", "KIND", "WHY", "PATH"].map(String::from).to_vec()];
         rows.extend(lines.iter().map(row));
         text::table(&rows).into_iter().for_each(|line| output.line(line));
     }
@@ -167,9 +169,9 @@ fn restore(state: &Path, output: Output, id: u64, to: Option<&Path>) -> Outcome 
     let mut target = resolved(to).map_err(fail)?;
     if target.is_dir() {
         let name = line.path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-        target.push(std::ffi::OsStr::from_bytes(name));
+        target.push(OsStr::from_bytes(name));
     }
-    let config = Config::load(state).map_err(|error| Failure::failed(error.to_string()))?;
+    let config = Config::load(state)?;
     let docroot = config.docroot.as_deref().map(Path::canonicalize).transpose().map_err(fail)?;
     if let Some(below) = docroot.as_deref().and_then(|root| target.strip_prefix(root).ok()) {
         let to = Some(ByteBuf::from(below.as_os_str().as_bytes()));
@@ -196,7 +198,11 @@ fn resolved(path: &Path) -> std::io::Result<PathBuf> {
 }
 
 fn kept_directory(state: &Path) -> Result<PathBuf, Failure> {
-    let config = Config::load(state).map_err(|error| Failure::failed(error.to_string()))?;
-    let work = super::place::work_of(&config)?;
-    Ok(work.join("kept"))
+    let config = Config::load(state)?;
+    let work = match (config.work, config.docroot) {
+        (Some(work), _) => work,
+        (None, Some(docroot)) => places::default_work(&docroot)?,
+        (None, None) => return Err(Failure::failed("a witness keeps nothing")),
+    };
+    Ok(work.join(OsStr::from_bytes(Area::Kept.name().as_bytes())))
 }

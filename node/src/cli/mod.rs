@@ -21,15 +21,15 @@ mod init;
 mod join;
 mod kept;
 mod members;
+mod newcomer;
 mod offline;
 mod output;
-mod place;
 mod progress;
-mod random;
 mod run;
 mod scratch;
 mod simulate;
 mod status;
+mod system;
 mod text;
 mod token;
 mod values;
@@ -50,7 +50,13 @@ use self::output::Output;
 #[command(arg_required_else_help = true, disable_help_subcommand = true)]
 struct Line {
     /// Identity, documents, store, control socket and mirrormesh.toml of this node.
-    #[arg(long, global = true, value_name = "DIR", env = "MIRRORMESH_STATE", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "MIRRORMESH_STATE",
+        hide_env_values = true
+    )]
     #[arg(default_value = "/var/lib/mirrormesh")]
     state: PathBuf,
     /// Print data as JSON: one object, or one object a line.

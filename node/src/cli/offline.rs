@@ -260,7 +260,7 @@ fn open_name(directory: &OwnedFd, name: &CStr, flags: OFlags) -> Result<OwnedFd,
 }
 
 fn open(at: impl AsFd, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
-    let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NOCTTY;
+    let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let resolve = ResolveFlags::BENEATH
         | ResolveFlags::NO_SYMLINKS
         | ResolveFlags::NO_MAGICLINKS

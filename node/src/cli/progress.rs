@@ -36,11 +36,8 @@ impl Progress {
         if *bytes > 0 {
             sentence.push_str(&format!(", {}", text::size(*bytes)));
         }
-        let (done, total) = if *bytes_total > 0 {
-            (*bytes, *bytes_total)
-        } else {
-            (*files, *files_total)
-        };
+        let (done, total) =
+            if *bytes_total > 0 { (*bytes, *bytes_total) } else { (*files, *files_total) };
         self.show(&sentence, done, total);
     }
 

@@ -64,15 +64,16 @@ fn online(
     printer: &mut Printer,
 ) -> Result<Found, Failure> {
     let mut found = Found::default();
-    Daemon::at(state).ask(Command::Verify { repair: arguments.repair }, &mut |answer| {
-        match answer {
+    Daemon::at(state).ask(
+        Command::Verify { repair: arguments.repair },
+        &mut |answer| match answer {
             Answer::Paths(lines) => progress.suspend(|| {
                 lines.iter().for_each(|line| printer.line(line));
             }),
             Answer::Verified { files, bytes, differs } => found = Found { files, bytes, differs },
             other => progress.take(&other),
-        }
-    })?;
+        },
+    )?;
     Ok(found)
 }
 

@@ -10,8 +10,8 @@ use super::ask::Daemon;
 use super::failure::{Failure, Outcome, exit};
 use super::output::Output;
 use super::progress::Progress;
-use super::values::duration;
 use super::text;
+use super::values::duration;
 use crate::core::{Answer, Command, PathLine, WaitScope};
 
 /// Wait until every change completed before now is published and applied.

@@ -37,8 +37,6 @@ const MAX_CHAIN: usize = 64;
 const MAX_ANSWER_BYTES: u64 = 20 * 1024 * 1024;
 /// Nodes asked for at a time.
 const WALK_NODES: usize = 256;
-/// Levels that come with each.
-const WALK_LEVELS: u8 = 3;
 /// Wait after a question that came to nothing.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
@@ -439,7 +437,7 @@ impl Node {
                 self.follow.walked_nodes = nodes;
                 wanted.truncate(WALK_NODES);
                 let budget = super::event::MAX_CHUNK_BYTES as u32;
-                let request = Request::Nodes { wanted, levels: WALK_LEVELS, budget };
+                let request = Request::Nodes { wanted, levels: walk.levels(), budget };
                 if !self.ask(signed, &request, Asked::Nodes(walk)) {
                     self.follow.walking = None;
                 }

@@ -156,8 +156,10 @@ impl Node {
         if own < (hello.epoch, hello.seq) {
             self.ask_head(connection, 0);
         }
-        let report = self.own_report();
-        self.out.push(Effect::Frame { connection, bytes: Frame::Report(report).encode() });
+        if peer == *self.authority.origin() {
+            let bytes = Frame::Report(self.own_report()).encode();
+            self.out.push(Effect::Frame { connection, bytes });
+        }
     }
 
     fn heartbeat_came(&mut self, connection: ConnectionId, peer: NodeId, bytes: &[u8]) {

@@ -123,7 +123,8 @@ impl Node {
             true => Some(self.own_report()),
             false => self.peers.members.get(&member.id).and_then(|peer| peer.report.clone()),
         };
-        let report = report.or_else(|| self.origin_report(member));
+        // What the origin published says more of it than any report.
+        let report = if own { report } else { self.origin_report(member).or(report) };
         let alive = self.is_alive(&member.id);
         let shown = report.as_ref();
         MemberView {

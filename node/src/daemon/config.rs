@@ -189,7 +189,12 @@ impl Config {
     pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         let fail = |offset: usize, message: &str| {
             let (line, column) = place(text, offset);
-            ConfigError::Invalid { path: path.to_owned(), line, column, message: message.to_owned() }
+            ConfigError::Invalid {
+                path: path.to_owned(),
+                line,
+                column,
+                message: message.to_owned(),
+            }
         };
         let raw: Raw = toml::from_str(text).map_err(|error| {
             // A message may go over several lines; the first says what is wrong.
@@ -218,11 +223,14 @@ impl Config {
         put("work", path_value(self.work.as_deref())?);
         put("listen", self.listen.map(|address| address.to_string().into()));
         put("advertise", self.advertise.clone().map(Into::into));
-        put("http", match self.http {
-            Http::Socket => None,
-            Http::Off => Some(false.into()),
-            Http::Address(address) => Some(address.to_string().into()),
-        });
+        put(
+            "http",
+            match self.http {
+                Http::Socket => None,
+                Http::Off => Some(false.into()),
+                Http::Address(address) => Some(address.to_string().into()),
+            },
+        );
         put("durability", (self.durability == Durability::Relaxed).then(|| "relaxed".into()));
         let number = |value: i64, default: i64| (value != default).then(|| value.into());
         put("kept_percent", number(self.kept_percent.into(), default.kept_percent.into()));

@@ -25,13 +25,19 @@ use crate::core::{Effect, Event, Hint, Moment, StopReason};
 
 /// Most inputs handled between two looks at hints and deadline.
 const BATCH: usize = 64;
+/// More batches than can wait: after so many, all that were there before have been handled.
+const HINT_BATCHES: usize = 64;
 /// tokio's timers stop during a suspend, the core's clock does not.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
 /// Where hints come from.
 pub(crate) trait HintSource: Send + 'static {
-    /// Waits for the next hints, at most [`crate::core::MAX_HINTS`]. Dropping the future loses none.
+    /// Waits for the next hints, at most [`crate::core::MAX_HINTS`]. A future that is dropped loses
+    /// none.
     fn next(&mut self) -> impl Future<Output = Vec<Hint>> + Send;
+
+    /// The hints that have waited longest, if there are any.
+    fn try_next(&mut self) -> Vec<Hint>;
 }
 
 /// The core's task.
@@ -44,6 +50,8 @@ pub(crate) struct Driver<M, H> {
     effects: Vec<Effect>,
 }
 
+/// What ended a wait. Lives for a moment on the stack.
+#[expect(clippy::large_enum_variant, reason = "boxing would cost more than moving it once")]
 enum Woken {
     Input(Option<Input>),
     Hints(Vec<Hint>),
@@ -105,6 +113,21 @@ impl<M: Machine, H: HintSource> Driver<M, H> {
         None
     }
 
+    /// Handles the hints that wait: they came before the barrier that is about to be reported.
+    fn drain_hints(&mut self) -> Option<StopReason> {
+        for _ in 0..HINT_BATCHES {
+            let hints = self.hints.try_next();
+            if hints.is_empty() {
+                break;
+            }
+            let stopped = self.handle(Event::Hints(hints));
+            if stopped.is_some() {
+                return stopped;
+            }
+        }
+        None
+    }
+
     fn tick(&mut self) -> Option<StopReason> {
         let due = self.machine.deadline().is_some_and(|deadline| deadline <= (self.moment)().now);
         if due { self.handle(Event::Tick) } else { None }
@@ -123,6 +146,9 @@ impl<M: Machine, H: HintSource> Driver<M, H> {
                 None
             }
             Input::Broken(reason) => Some(StopReason::Broken(reason)),
+            Input::Event(barrier @ Event::Barrier { .. }) => {
+                self.drain_hints().or_else(|| self.handle(barrier))
+            }
             other => match self.hands.receive(other) {
                 Some(event) => self.handle(event),
                 None => None,

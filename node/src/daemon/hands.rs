@@ -6,8 +6,8 @@
 //! State: maps of open connections, streams and commands.
 //!
 //! Invariants: carrying out never waits; a stream is forgotten with its end, its reset, or its
-//! connection, and nothing is reported of it afterwards; after [`Effect::Close`] nothing is reported
-//! of a connection but its end, exactly once.
+//! connection, and nothing is reported of it afterwards; after [`Effect::Close`] nothing is
+//! reported of a connection but its end, exactly once.
 //!
 //! Never decides anything.
 
@@ -203,8 +203,7 @@ impl Hands {
     }
 
     fn forget_streams(&mut self, connection: ConnectionId) {
-        for (_, stream) in
-            self.streams.extract_if(.., |_, stream| stream.connection == connection)
+        for (_, stream) in self.streams.extract_if(.., |_, stream| stream.connection == connection)
         {
             stream.reset();
         }
@@ -215,18 +214,23 @@ impl Hands {
             view.node.watch = self.watcher.view();
         }
         let optional = matches!(answer, Answer::Progress { .. });
-        let answers = if last { self.commands.remove(&id) } else { self.commands.get(&id).cloned() };
+        let answers =
+            if last { self.commands.remove(&id) } else { self.commands.get(&id).cloned() };
         let Some(answers) = answers else { return };
         match answers.try_send(Reply { answer, last }) {
-            Err(TrySendError::Full(_)) if !optional => {
-                tracing::warn!("a client reads its answers too slowly and is let go");
-                // The client's task sees the queue closed, and reports the command as cancelled.
-                let (closed, _) = mpsc::channel(1);
-                if !last {
-                    self.commands.insert(id, closed);
-                }
-            }
+            Err(TrySendError::Full(_)) if !optional => self.let_go(id, last),
             Ok(()) | Err(_) => {}
+        }
+    }
+
+    /// A client reads too slowly: its queue ends, and the core hears that nobody waits any more.
+    fn let_go(&mut self, id: CommandId, last: bool) {
+        tracing::warn!("a client reads its answers too slowly and is let go");
+        if !last {
+            let (closed, _) = mpsc::channel(1);
+            self.commands.insert(id, closed);
+            let inbox = self.inbox.clone();
+            tokio::spawn(async move { inbox.send(Input::Event(Event::Cancelled(id))).await });
         }
     }
 

@@ -1,7 +1,7 @@
 //! The node's key file.
 //!
-//! Purpose: `node.key` in the state directory holds the 32 secret bytes as hex digits and a newline,
-//! mode 0600.
+//! Purpose: `node.key` in the state directory holds the 32 secret bytes as hex digits and a
+//! newline, mode 0600.
 //!
 //! Invariants: a key file is never replaced; what is read is what was made, or an error.
 //!
@@ -25,7 +25,7 @@ pub enum KeyFileError {
     #[error("{} does not exist", .0.display())]
     Missing(PathBuf),
     /// The file is damaged.
-    #[error("{} is damaged: restore it, or remove the state directory and join again", .0.display())]
+    #[error("{} is damaged: restore it, or join again with a new state", .0.display())]
     Damaged(PathBuf),
     /// The system failed.
     #[error("{}: {source}", path.display())]
@@ -67,16 +67,13 @@ pub fn read(state: &Path) -> Result<SecretKey, KeyFileError> {
 /// [`KeyFileError::Failed`], also if there is a key already.
 pub fn write(state: &Path, key: &SecretKey) -> Result<(), KeyFileError> {
     let path = state.join(KEY_FILE);
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&path)
-        .and_then(|mut file| {
+    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).and_then(
+        |mut file| {
             writeln!(file, "{}", Hash::from_bytes(*key.seed()))?;
             file.sync_all()?;
             File::open(state)?.sync_all()
-        });
+        },
+    );
     written.map_err(|source| KeyFileError::Failed { path, source })
 }
 

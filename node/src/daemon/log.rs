@@ -3,15 +3,13 @@
 //! Purpose: lines for people or JSON objects. Under systemd the journal adds the time and wants the
 //! level as a number in front.
 //!
-//! Invariants: one event, one line. `MIRRORMESH_LOG` says what is shown (`info` if it says nothing).
+//! Invariants: one event, one line. `MIRRORMESH_LOG` says what is shown; `info` where it is unset.
 //!
 //! Never writes to stdout, and to no file.
 
 use std::fmt;
 use std::os::unix::fs::MetadataExt as _;
-use std::time::SystemTime;
 
-use mirrormesh_gossip::Wall;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
@@ -20,6 +18,7 @@ use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::config::LogFormat;
+use super::system;
 
 /// Names what is shown.
 const VARIABLE: &str = "MIRRORMESH_LOG";
@@ -29,8 +28,7 @@ const DEFAULT: &str = "info,quinn=error,quinn_proto=error,quinn_udp=error,rustls
 /// Begins to log. A second call changes nothing.
 pub(crate) fn start(format: LogFormat) {
     let filter = EnvFilter::try_from_env(VARIABLE).unwrap_or_else(|_| EnvFilter::new(DEFAULT));
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // The second daemon of one process (in tests) keeps the log of the first.
     let _ = match format {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
@@ -65,7 +63,7 @@ where
         if self.journal {
             write!(writer, "<{}>", priority(level))?;
         } else {
-            write!(writer, "{} {level:<5} ", now())?;
+            write!(writer, "{} {level:<5} ", system::wall())?;
         }
         let mut line = Line { message: String::new(), fields: String::new() };
         event.record(&mut line);
@@ -81,11 +79,6 @@ fn priority(level: Level) -> u8 {
         Level::INFO => 6,
         Level::DEBUG | Level::TRACE => 7,
     }
-}
-
-fn now() -> Wall {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Wall(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
 }
 
 struct Line {

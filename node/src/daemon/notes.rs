@@ -14,10 +14,11 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use mirrormesh_gossip::NodeId;
+use mirrormesh_gossip::{Instant, NodeId};
 
+use super::system;
 use crate::core::{Level, Note};
 
 /// Pairs of peer and kind whose last line is remembered.
@@ -58,7 +59,7 @@ impl Notes {
             count.fetch_add(1, Ordering::Relaxed);
         }
         let hidden = match note {
-            Note::Refused { peer, what, .. } => self.refusal(*peer, what, Instant::now()),
+            Note::Refused { peer, what, .. } => self.refusal(*peer, what, system::moment().now),
             _ => Some(0),
         };
         if let Some(hidden) = hidden {
@@ -84,7 +85,7 @@ impl Notes {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         *refused.counts.entry(what).or_default() += 1;
         if let Some(line) = refused.lines.get_mut(&(peer, what)) {
-            if now.saturating_duration_since(line.shown) < REFUSED_EVERY {
+            if now.saturating_since(line.shown) < REFUSED_EVERY {
                 line.hidden += 1;
                 return None;
             }
@@ -92,9 +93,7 @@ impl Notes {
             return Some(std::mem::take(&mut line.hidden));
         }
         if refused.lines.len() >= PEERS_REMEMBERED {
-            refused.lines.retain(|_, line| {
-                now.saturating_duration_since(line.shown) < REFUSED_EVERY
-            });
+            refused.lines.retain(|_, line| now.saturating_since(line.shown) < REFUSED_EVERY);
         }
         // So many peers within a minute: not one of them is worth a line of its own.
         if refused.lines.len() >= PEERS_REMEMBERED {

@@ -4,9 +4,9 @@
 //! is wrong if not. Used by `init`, `join` and `run`.
 //!
 //! Invariants: docroot and state do not overlap; the work directory lies on the docroot's mount
-//! (proved by renaming a file), has mode 0700, and bears the id of its node: one of another node, or
-//! one with foreign files in it, is refused and never emptied. What fails leaves everything as it
-//! was.
+//! (proved by renaming a file), has mode 0700, and bears the id of its node: one of another node,
+//! or one with foreign files in it, is refused and never emptied. What fails leaves everything as
+//! it was.
 //!
 //! Never looks into the docroot.
 
@@ -51,7 +51,7 @@ pub enum PlaceError {
         other_path: PathBuf,
     },
     /// The work directory lies on another mount than the docroot.
-    #[error("work directory {} is on another mount than docroot {}", work.display(), docroot.display())]
+    #[error("work directory {} is not on the mount of {}", work.display(), docroot.display())]
     OtherMount {
         /// The work directory.
         work: PathBuf,
@@ -110,6 +110,14 @@ impl PlaceError {
     }
 }
 
+/// Name of the ordered store's file in the state directory.
+const STORE_FILE: &str = "store.redb";
+
+/// Where the ordered store of a state directory is.
+pub fn store_path(state: &Path) -> PathBuf {
+    state.join(STORE_FILE)
+}
+
 /// Makes the state directory if it is missing, and gives it mode 0700. What lies in it stays.
 ///
 /// # Errors
@@ -121,7 +129,8 @@ pub fn prepare_state(state: &Path) -> Result<(), PlaceError> {
     mode.map_err(PlaceError::failed("set the mode of state directory", state))
 }
 
-/// The work directory where none is configured: beside the docroot, or in it if it is a mount point.
+/// The work directory where none is configured: beside the docroot, or in it if a mount begins
+/// there.
 ///
 /// # Errors
 /// The docroot is not there or cannot be looked at.

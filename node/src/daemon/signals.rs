@@ -4,8 +4,11 @@
 //! settings again. SIGPIPE stays as Rust sets it (writing to a client that left is an error, not
 //! death); SIGIO is the disk's.
 
+use std::path::{Path, PathBuf};
+
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::config::Config;
 use super::input::Inbox;
 use super::systemd;
 use crate::core::Command;
@@ -34,7 +37,7 @@ impl Signals {
     }
 
     /// Turns signals into commands until the core's task ends.
-    pub(crate) async fn attend(mut self, inbox: Inbox) {
+    pub(crate) async fn attend(mut self, inbox: Inbox, state: PathBuf) {
         let mut stopping = false;
         loop {
             let stop = tokio::select! {
@@ -49,12 +52,13 @@ impl Signals {
             }
             let command = if stop { Command::Stop } else { Command::Reload };
             let inbox = inbox.clone();
+            if stop {
+                systemd::stopping();
+            } else {
+                systemd::reloading();
+                check_settings(&state);
+            }
             tokio::spawn(async move {
-                if stop {
-                    systemd::stopping();
-                } else {
-                    systemd::reloading();
-                }
                 if let Some((_, mut replies)) = inbox.command(command).await {
                     while replies.recv().await.is_some_and(|reply| !reply.last) {}
                 }
@@ -64,5 +68,13 @@ impl Signals {
             });
             stopping |= stop;
         }
+    }
+}
+
+/// Says what is wrong with the settings before the next start finds out.
+fn check_settings(state: &Path) {
+    match Config::load(state) {
+        Ok(_) => tracing::info!("the settings are sound; they take effect at the next start"),
+        Err(error) => tracing::error!("the settings are not taken: {error}"),
     }
 }

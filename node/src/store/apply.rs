@@ -21,7 +21,7 @@ use mirrormesh_merkle::{Name, Path, Record};
 use super::area::Area;
 use super::disk::{Batch, Disk, DiskErrorKind, DiskResult, Filesystem};
 use super::index::IndexRow;
-use super::intent::{self, Intent};
+use super::intent::{self, Intent, Role};
 use super::job::{Applied, Apply, Durability, JobError};
 use super::pending::Pending;
 use super::resolve::Resolver;
@@ -53,7 +53,8 @@ pub fn apply<D: Disk>(disk: &D, job: &Apply) -> Result<Applied, JobError> {
     run.write_intents(&steps);
     run.make_directories(&mut steps)?;
     let staged = run.stage(&mut steps)?;
-    let staged = run.make_durable(staged)?;
+    let mut staged = run.make_durable(staged)?;
+    run.stage_links(&mut steps, &mut staged)?;
     run.show(staged, &mut steps)?;
     run.remove(steps)?;
     run.settle()
@@ -167,6 +168,7 @@ impl<'d, D: Disk> Run<'d, D> {
     fn write_intents(&mut self, steps: &Steps) {
         for task in steps.displacing() {
             let intent = Intent {
+                role: Role::Judged,
                 path: task.path.clone(),
                 reason: self.job.reason,
                 wall: self.job.wall,

@@ -35,8 +35,8 @@ pub(crate) fn collect<D: Disk>(job: &Collect, disk: &D) -> Result<Collected, Job
     collect_within(job, disk, NOTED)
 }
 
-/// Notes at most `noted` hashes at a time.
-fn collect_within<D: Disk>(
+/// Executes the job within other bounds: notes at most `noted` hashes at a time.
+pub fn collect_within<D: Disk>(
     job: &Collect,
     disk: &D,
     noted: usize,
@@ -87,12 +87,7 @@ impl Live {
 }
 
 /// Goes through all trees.
-fn mark<D: Disk>(
-    job: &Collect,
-    disk: &D,
-    start: Hash,
-    limit: usize,
-) -> Result<Live, JobError> {
+fn mark<D: Disk>(job: &Collect, disk: &D, start: Hash, limit: usize) -> Result<Live, JobError> {
     let mut live = Live { hashes: BTreeSet::new(), start, end: None };
     let empty = empty_node().0;
     for tree in &job.roots {
@@ -174,6 +169,3 @@ fn for_each_batch<D: Disk>(
         start = after_key(&last);
     }
 }
-
-#[cfg(test)]
-mod tests;

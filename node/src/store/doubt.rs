@@ -4,18 +4,19 @@
 //! leaves size, mtime and ctime as they were, and a scan that compares stats never sees it. So a
 //! row whose ctime is not older than the beginning of its reading is *doubtful*: it keeps its stat
 //! with a mark, compares unequal to every stat, and the file is read again when somebody looks
-//! next. The present, in the file system's own time, is the ctime of a file made for the purpose
-//! and never named; nothing else can say it, for clocks differ between a server and its file
-//! system. Where that cannot be made, the newest ctime that this job has met stands for it.
+//! next. The present, in the file system's own time, is the ctime of a file made for the purpose in
+//! the work directory; nothing else can say it, for clocks differ between a server and its file
+//! system. Where none can be made, the newest ctime that this job has met stands for it.
 //!
 //! Costs nothing on file systems whose stamps are fine (Linux 6.13 and later on ext4, xfs, btrfs
-//! and tmpfs), and three primitives a job that reads files elsewhere. Never decides that a file has
+//! and tmpfs), and four or five primitives a job that reads files elsewhere. Never decides that a file has
 //! changed: only that it has to be looked at.
 
 use mirrormesh_merkle::Time;
 
-use super::disk::{Disk, Filesystem, Place, Stat};
+use super::disk::{Disk, DiskErrorKind, Place, Stat};
 use super::index::Seen;
+use super::temporary::work_name;
 
 /// Steps up to this many nanoseconds need no doubt: reading takes longer.
 pub(crate) const FINE_STEP: u32 = 1_000;
@@ -40,8 +41,9 @@ impl Stamps {
         let filesystem = disk.filesystem(root).ok();
         let coarse = filesystem.is_none_or(|filesystem| filesystem.time_step > FINE_STEP);
         self.coarse = Some(coarse);
-        if coarse && filesystem.is_some_and(|Filesystem { unnamed_files, .. }| unnamed_files) {
-            self.begun = present(disk);
+        if coarse {
+            let unnamed_files = filesystem.is_some_and(|filesystem| filesystem.unnamed_files);
+            self.begun = present(disk, unnamed_files);
         }
     }
 
@@ -63,10 +65,26 @@ impl Stamps {
     }
 }
 
-fn present<D: Disk>(disk: &D) -> Option<Time> {
+/// The file system's time now, from a file made for it.
+fn present<D: Disk>(disk: &D, unnamed_files: bool) -> Option<Time> {
     let work = disk.open_place(Place::Work).ok()?;
-    let file = disk.create_unnamed(&work).ok()?;
-    Some(disk.stat_file(&file).ok()?.ctime)
+    if unnamed_files {
+        let file = disk.create_unnamed(&work).ok()?;
+        return Some(disk.stat_file(&file).ok()?.ctime);
+    }
+    let name = work_name("clock");
+    let file = match disk.create(&work, &name) {
+        // A crash left it, or another job is about to remove it.
+        Err(error) if error.kind == DiskErrorKind::Exists => {
+            disk.remove(&work, &name).ok()?;
+            disk.create(&work, &name).ok()?
+        }
+        made => made.ok()?,
+    };
+    let stat = disk.stat_file(&file);
+    // Another job may have removed it.
+    let _ = disk.remove(&work, &name);
+    Some(stat.ok()?.ctime)
 }
 
 /// Marks a stat as doubtful.

@@ -379,7 +379,8 @@ pub struct Weigh {
 /// What lies between two trees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Weighed {
-    /// Files of current whose names the target has not (or has as another kind).
+    /// Files of current whose names the target has not (or has as another kind), and whose
+    /// contents it has under no new name.
     pub removed: u64,
     /// Files whose content has to come from somewhere.
     pub files: u64,

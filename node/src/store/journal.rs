@@ -101,6 +101,16 @@ pub fn journal_append(
 /// Completes a batch that may add rows: counts them, and removes the oldest ones where the journal
 /// has outgrown its bounds. Whoever commits a batch of the core's calls this first.
 pub fn journal_account<D: Disk>(disk: &D, batch: &mut Batch) -> DiskResult<()> {
+    journal_account_within(disk, batch, JOURNAL_ROWS, JOURNAL_BYTES)
+}
+
+/// The same with other bounds.
+pub fn journal_account_within<D: Disk>(
+    disk: &D,
+    batch: &mut Batch,
+    most_rows: u64,
+    most_bytes: u64,
+) -> DiskResult<()> {
     let (mut rows, mut bytes) = size(disk)?;
     let mut touched = false;
     for (table, key, value) in &batch.writes {
@@ -119,12 +129,12 @@ pub fn journal_account<D: Disk>(disk: &D, batch: &mut Batch) -> DiskResult<()> {
         return Ok(());
     }
     let mut start = Bytes::new();
-    while rows > JOURNAL_ROWS || bytes > JOURNAL_BYTES {
+    while rows > most_rows || bytes > most_bytes {
         let oldest = oldest(disk, &start)?;
         let Some((last, _)) = oldest.last() else { break };
         start = super::rows::after_key(last);
         for (key, value) in &oldest {
-            if rows <= JOURNAL_ROWS && bytes <= JOURNAL_BYTES {
+            if rows <= most_rows && bytes <= most_bytes {
                 break;
             }
             (rows, bytes) = (rows.saturating_sub(1), bytes.saturating_sub(length(key, value)));
@@ -139,10 +149,7 @@ pub fn journal_account<D: Disk>(disk: &D, batch: &mut Batch) -> DiskResult<()> {
 }
 
 /// The step that starts from a root, and its place. The newest, if there are several.
-pub(crate) fn step_from<D: Disk>(
-    disk: &D,
-    from: &Hash,
-) -> DiskResult<Option<(Bytes, JournalRow)>> {
+pub(crate) fn step_from<D: Disk>(disk: &D, from: &Hash) -> DiskResult<Option<(Bytes, JournalRow)>> {
     let Some(key) = disk.get(Table::State, &from_key(from))? else { return Ok(None) };
     let row = disk.get(Table::Journal, &key)?.and_then(|value| JournalRow::decode(&value));
     Ok(row.filter(|row| row.from == *from).map(|row| (key, row)))
@@ -187,6 +194,3 @@ fn remove<D: Disk>(disk: &D, batch: &mut Batch, key: &Bytes, value: &Bytes) -> D
     }
     Ok(())
 }
-
-#[cfg(test)]
-mod tests;

@@ -14,7 +14,7 @@ use super::disk::{
     Stat, Table,
 };
 use super::doubt::same_or_doubtful;
-use super::intent::{self, Intent};
+use super::intent::{self, Intent, Role};
 use super::job::{JobError, KeptDone, KeptJob, KeptReason, Manifest};
 use super::new_file::{give_directory_metadata, give_link_to_owner, give_metadata};
 use super::pending::Pending;
@@ -149,12 +149,13 @@ impl<'d, D: Disk> Restore<'d, D> {
         let (parent, name) = self.place();
         let directory = self.make_directories(&parent)?;
         let mut intents = Batch::default();
-        let intent = Intent {
-            path: self.path.clone(),
-            reason: KeptReason::LocalEdit,
-            wall: self.manifest.wall,
-        };
-        for name in [&self.copy, &self.old] {
+        for (name, role) in [(&self.copy, Role::Copy), (&self.old, Role::Kept)] {
+            let intent = Intent {
+                role,
+                path: self.path.clone(),
+                reason: KeptReason::LocalEdit,
+                wall: self.manifest.wall,
+            };
             intents.put(Table::State, intent::key(name), intent.encode());
             pending.remove(Table::State, intent::key(name));
         }
@@ -309,14 +310,15 @@ impl<'d, D: Disk> Restore<'d, D> {
             disk.rename(displaced, &self.copy, directory, name, Rename::Keep)?;
             return Ok(());
         };
-        let old = if self.filesystem.exchange {
-            disk.rename(displaced, &self.copy, directory, name, Rename::Exchange)?;
-            &self.copy
+        let old = &self.old;
+        if self.filesystem.exchange {
+            // From here on recovery keeps what has this name, for it may be either of the two.
+            disk.rename(displaced, &self.copy, displaced, old, Rename::Keep)?;
+            disk.rename(displaced, old, directory, name, Rename::Exchange)?;
         } else {
-            disk.rename(directory, name, displaced, &self.old, Rename::Keep)?;
+            disk.rename(directory, name, displaced, old, Rename::Keep)?;
             disk.rename(displaced, &self.copy, directory, name, Rename::Keep)?;
-            &self.old
-        };
+        }
         let bytes = match stat.kind {
             FileKind::Directory => size_below(disk, displaced, old)?,
             _ => stat.size,

@@ -3,7 +3,7 @@
 pub mod apply;
 pub mod area;
 mod aside;
-mod collect;
+pub mod collect;
 mod compare;
 mod copy;
 pub mod disk;

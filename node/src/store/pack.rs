@@ -154,9 +154,8 @@ impl<D: Disk> Packer<'_, D> {
         let (Some(parent), Some(name)) = (path.parent(), path.name()) else { return false };
         let Ok(directory) = self.resolver.directory(&parent) else { return false };
         let Ok(file) = self.disk.open_file(&directory, &name) else { return false };
-        let is_same = |disk: &D| {
-            disk.stat_file(&file).is_ok_and(|stat| same_or_doubtful(&row.seen, &stat))
-        };
+        let is_same =
+            |disk: &D| disk.stat_file(&file).is_ok_and(|stat| same_or_doubtful(&row.seen, &stat));
         if !is_same(self.disk) {
             return false;
         }

@@ -6,8 +6,8 @@
 //! the way down to one directory.
 //!
 //! Directories that go are put out in post-order: one is held back until the walk has left it. A
-//! plan that goes on puts the directories above its first difference back on that stack, so that
-//! one pass is enough, however many parcels it takes. Never changes anything.
+//! plan that goes on puts the directories above the place where it stopped back on that stack, so
+//! that one pass is enough, however many parcels it takes. Never changes anything.
 
 use mirrormesh_merkle::{
     Difference, Differences, Entry, File, Kind, Path, Record, Tree, lookup,
@@ -140,20 +140,19 @@ impl<'p, 'd, D: Disk> Pass<'p, 'd, '_, D> {
     /// has not left yet, each one in the one before it.
     fn directories(mut self, builder: &mut Builder<'p, '_, D>) -> Result<Stopped, JobError> {
         let mut displaced = self.displaced_above()?;
-        let mut stack: Option<Vec<Item>> = None;
+        let mut stack = self.going_above()?;
+        // A pass that goes on gets ahead each time, whatever cannot be removed.
+        let mut may_stop = self.last.is_none();
         for difference in self.differences() {
             let difference = difference?;
             let path = difference.path.clone();
-            let stack = match &mut stack {
-                Some(stack) => stack,
-                empty => empty.insert(self.going_above(&path)?),
-            };
             while stack.last().is_some_and(|top| !path.starts_with(&top.path)) {
                 stack.pop().map(|top| builder.offer_beyond(top)).transpose()?;
             }
-            if builder.is_full_with(stack.len() + 1) {
+            if may_stop && builder.is_full_with(stack.len() + 1) {
                 return Ok(Some(self.last));
             }
+            may_stop = true;
             if !is_below(&path, displaced.as_ref()) {
                 displaced = is_displaced(&difference).then(|| path.clone());
                 if phase_of(&difference) == self.phase {
@@ -162,21 +161,19 @@ impl<'p, 'd, D: Disk> Pass<'p, 'd, '_, D> {
             }
             self.last = Some(path);
         }
-        for top in stack.into_iter().flatten().rev() {
+        for top in stack.into_iter().rev() {
             builder.offer_beyond(top)?;
         }
         Ok(None)
     }
 
-    /// The directories above a path that go, from the top down, of which an earlier plan has
-    /// seen the beginning.
-    fn going_above(&self, path: &Path) -> Result<Vec<Item>, JobError> {
+    /// The directories at and above where the pass goes on that still have to go, from the top
+    /// down. One that could not be removed may be among them once more.
+    fn going_above(&self) -> Result<Vec<Item>, JobError> {
         let mut going = Vec::new();
-        if self.last.is_none() {
-            return Ok(going);
-        }
-        for depth in 1..path.depth() {
-            let above = path.ancestor(depth);
+        let Some(last) = &self.last else { return Ok(going) };
+        for depth in 1..=last.depth() {
+            let above = last.ancestor(depth);
             if lookup(self.pending, &self.job.target.root, &above)?.is_some() {
                 continue;
             }

@@ -13,28 +13,37 @@ use super::job::{
     Item, JobError, LARGE_BYTES, PARCEL_BYTES, PARCEL_ITEMS, Parcel, Prove, Proved, Want,
 };
 use super::pending::Pending;
-use super::{request, sources, weigh};
+use super::weigh::Removals;
+use super::{request, sources};
 
 /// Executes the job.
 pub(crate) fn prove<D: Disk>(job: Prove, disk: &D) -> Result<Proved, JobError> {
     let mut pending = Pending::new(disk);
     let mut tree = job.base;
-    let mut deltas = Vec::new();
+    let mut last = None;
     for bytes in &job.deltas {
         let delta = Delta::decode(bytes)
             .map_err(|error| JobError::Unproved(format!("a delta is malformed: {error}")))?;
         tree = apply_delta(&mut pending, &tree, &delta).map_err(of_proof)?;
-        deltas = if deltas.is_empty() && job.deltas.len() == 1 { vec![delta] } else { deltas };
+        last = Some(delta);
     }
     if tree.root != job.target {
         let reached = tree.root;
-        return Err(JobError::Unproved(format!("the deltas lead to {reached}, not {}", job.target)));
+        return Err(JobError::Unproved(format!(
+            "the deltas lead to {reached}, not {}",
+            job.target
+        )));
     }
-    let direct = deltas.pop().filter(|delta| delta.moves.is_empty()).map(|delta| delta.changes);
+    let is_one_step = job.deltas.len() == 1;
+    let direct =
+        last.filter(|delta| is_one_step && delta.moves.is_empty()).map(|delta| delta.changes);
     let removed = match &direct {
         Some(changes) => {
-            let files = changes.iter().filter(|change| takes_file_away(change));
-            files.count() as u64
+            let mut removals = Removals::default();
+            for change in changes {
+                removals.count(change.old.as_ref(), change.new.as_ref());
+            }
+            removals.total()
         }
         None => removed_between(&pending, &job.base.root, &tree.root)?,
     };
@@ -58,22 +67,17 @@ fn of_proof(error: TreeError<DiskError>) -> JobError {
     }
 }
 
-fn takes_file_away(change: &DeltaChange) -> bool {
-    let is_file = |record: &Option<Record>| matches!(record, Some(Record::File(_)));
-    is_file(&change.old) && !is_file(&change.new)
-}
-
 fn removed_between<D: Disk>(
     pending: &Pending<'_, D>,
     base: &Hash,
     target: &Hash,
 ) -> Result<u64, JobError> {
-    let mut removed = 0;
+    let mut removals = Removals::default();
     for difference in Differences::new(pending, base, target, None) {
         let difference: Difference = difference?;
-        removed += u64::from(weigh::takes_file_away(&difference));
+        removals.count(difference.old.as_ref(), difference.new.as_ref());
     }
-    Ok(removed)
+    Ok(removals.total())
 }
 
 /// The parcel of a delta's changes, if one holds them all and needs no large file.

@@ -104,9 +104,7 @@ fn failed(failure: FailedName) -> Result<Reading, JobError> {
 
 fn whole(stat: Stat, (size, content): (u64, Hash), buffer: &[u8]) -> Reading {
     let bytes = match usize::try_from(size) {
-        Ok(length) if size <= INLINE_FILE_BYTES => {
-            buffer.get(..length).map(Bytes::copy_from_slice)
-        }
+        Ok(length) if size <= INLINE_FILE_BYTES => buffer.get(..length).map(Bytes::copy_from_slice),
         _ => None,
     };
     Reading::Whole { stat, size, content, bytes }

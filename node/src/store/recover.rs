@@ -14,7 +14,7 @@ use mirrormesh_merkle::{Hash, Name, NodeSource, Path, Tree, empty_node};
 use super::area::Area;
 use super::aside::{self, About, add_manifest, id_key, manifests};
 use super::disk::{Disk, DiskErrorKind, Table};
-use super::intent::{self, Intent};
+use super::intent::{self, Intent, Role};
 use super::job::{JobError, KeptReason};
 use super::kept::size_below;
 use super::pending::Pending;
@@ -230,11 +230,12 @@ impl<D: Disk> Recovery<'_, D> {
             _ => stat.size,
         };
         let intent = self.intents.get(name).cloned().unwrap_or_else(|| Intent {
+            role: Role::Judged,
             path: Path::from(name),
             reason: KeptReason::Crash,
             wall: 0,
         });
-        let Intent { path, reason, wall } = intent;
+        let Intent { path, reason, wall, .. } = intent;
         self.note(format!("kept what lay at {path} before the last crash"));
         let about = About { path, record: None, reason, wall };
         add_manifest(&mut self.pending, name, about, bytes)?;

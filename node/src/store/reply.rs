@@ -183,8 +183,7 @@ pub fn decode_list(list: &Bytes) -> Result<Vec<Bytes>, ReplyError> {
 /// If the pieces matter, or a list that was accepted is written otherwise.
 pub fn fuzz_reply(bytes: &[u8], wants: &[Want], cut: usize) {
     let bytes = Bytes::copy_from_slice(bytes);
-    let pieces: Vec<Bytes> =
-        bytes.chunks(cut.max(1)).map(|chunk| bytes.slice_ref(chunk)).collect();
+    let pieces: Vec<Bytes> = bytes.chunks(cut.max(1)).map(|chunk| bytes.slice_ref(chunk)).collect();
     let join = |found: Vec<(Hash, Vec<Bytes>)>| -> Vec<(Hash, Vec<u8>)> {
         found.into_iter().map(|(hash, pieces)| (hash, pieces.concat())).collect()
     };

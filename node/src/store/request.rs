@@ -124,11 +124,7 @@ struct SinceBody {
 
 impl From<&Want> for WantBody {
     fn from(want: &Want) -> WantBody {
-        WantBody {
-            content: want.content,
-            size: want.size,
-            path: want.path.as_bytes().to_vec(),
-        }
+        WantBody { content: want.content, size: want.size, path: want.path.as_bytes().to_vec() }
     }
 }
 

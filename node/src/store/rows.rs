@@ -67,10 +67,7 @@ fn content(row: Option<&IndexRow>) -> Option<Hash> {
 }
 
 /// Whether the docroot holds a content somewhere, as far as the index knows.
-pub(crate) fn holds<D: Disk>(
-    pending: &Pending<'_, D>,
-    content: &Hash,
-) -> Result<bool, JobError> {
+pub(crate) fn holds<D: Disk>(pending: &Pending<'_, D>, content: &Hash) -> Result<bool, JobError> {
     let (start, end) = content_range(content);
     let rows = pending.range(Table::Contents, &start, end.as_deref(), 1);
     Ok(!rows?.is_empty())
@@ -127,7 +124,8 @@ impl RowPages {
             self.start = after_key(last);
         }
         for (key, value) in rows {
-            let path = index_path(&key).filter(|path| path.parent().as_ref() == Some(&self.directory));
+            let path =
+                index_path(&key).filter(|path| path.parent().as_ref() == Some(&self.directory));
             let name = path.as_ref().and_then(Path::name);
             let (Some(path), Some(name)) = (path, name) else {
                 return Err(JobError::Inconsistent("a key of the index is damaged".into()));

@@ -6,6 +6,7 @@ use super::compare::compare;
 use super::disk::Disk;
 use super::hash_file::hash_file;
 use super::job::{Done, Job, JobError};
+use super::kept::kept;
 use super::make_delta::make_delta;
 use super::observe::observe;
 use super::pack::pack;
@@ -14,6 +15,7 @@ use super::plan::plan;
 use super::prove::prove;
 use super::serve_nodes::serve_nodes;
 use super::serve_since::serve_since;
+use super::stage::stage;
 use super::verify::verify;
 use super::walk_step::walk_step;
 use super::weigh::weigh;
@@ -33,6 +35,7 @@ pub fn run<D: Disk>(job: Job, disk: &D) -> Result<Done, JobError> {
         Job::Weigh(job) => Done::Weigh(weigh(&job, disk)?),
         Job::Plan(job) => Done::Plan(plan(disk, &job)?),
         Job::Apply(job) => Done::Apply(apply(disk, &job)?),
+        Job::Stage(job) => Done::Stage(stage(disk, &job)?),
         Job::Persist(job) => {
             persist(job, disk)?;
             Done::Persist
@@ -42,9 +45,7 @@ pub fn run<D: Disk>(job: Job, disk: &D) -> Result<Done, JobError> {
         Job::ServeSince(job) => Done::ServeSince(serve_since(&job, disk)?),
         Job::Pack(job) => Done::Pack(pack(&job, disk)?),
         Job::Verify(job) => Done::Verify(verify(job, disk)?),
-        Job::Stage(_) | Job::Kept(_) => {
-            return Err(JobError::Inconsistent("not there yet".into()));
-        }
+        Job::Kept(job) => Done::Kept(kept(disk, &job)?),
         Job::Compare(job) => Done::Compare(compare(&job, disk)?),
         Job::Collect(job) => Done::Collect(collect(&job, disk)?),
     })

@@ -137,7 +137,7 @@ fn keep_names(pending: &Pending, tree: &mut Tree, chooser: &mut dyn Chooser, hit
 fn reachable(tree: &Tree, pending: &Pending) -> Vec<Key> {
     let named = |&key: &Key| {
         let mut at = key;
-        loop {
+        for _ in 0..=tree.inodes.len() {
             let Some(inode) = tree.get(at) else { return false };
             match &inode.home {
                 Some((parent, _)) => at = *parent,
@@ -145,6 +145,7 @@ fn reachable(tree: &Tree, pending: &Pending) -> Vec<Key> {
                 None => return inode.links > 0,
             }
         }
+        panic!("a directory lies in itself");
     };
     pending.keys().filter(named).collect()
 }

@@ -138,6 +138,7 @@ impl State {
             mtime: time,
             ctime: time,
             changed_by: self.pending.last(),
+            modified_by: self.pending.last(),
         };
         let body = Body::Directory(Default::default());
         let inode =

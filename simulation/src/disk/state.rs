@@ -132,6 +132,7 @@ impl State {
             mtime: time,
             ctime: time,
             changed_by: self.pending.last(),
+            modified_by: self.pending.last(),
         };
         let key = self.next_key;
         self.next_key += 1;
@@ -154,6 +155,9 @@ impl State {
         change(&mut attributes);
         if attributes != old {
             attributes.changed_by = self.pending.next();
+            if attributes.mtime != old.mtime {
+                attributes.modified_by = self.pending.next();
+            }
             self.record(Change::Attributes { inode: key, attributes });
         }
         Ok(())

@@ -35,6 +35,8 @@ pub(super) struct Attributes {
     pub(super) ctime: Time,
     /// The change that set `ctime`.
     pub(super) changed_by: ChangeId,
+    /// The change that set `mtime`, of directories only.
+    pub(super) modified_by: ChangeId,
 }
 
 #[derive(Debug, Clone)]
@@ -178,7 +180,7 @@ impl Tree {
                 inode.body = Body::File(Rc::clone(sectors));
             }),
             Change::Attributes { inode, attributes } => {
-                self.change(*inode, |inode| set_attributes(inode, id, *attributes));
+                self.change(*inode, |inode| set_attributes(inode, *attributes));
             }
             Change::Names(naming) => self.apply_names(id, naming),
         }
@@ -195,8 +197,9 @@ impl Tree {
                         None => entries.remove(&binding.name),
                     };
                 }
-                if id > directory.attributes.changed_by {
+                if id > directory.attributes.modified_by {
                     directory.attributes.mtime = naming.time;
+                    directory.attributes.modified_by = id;
                 }
                 set_ctime(directory, id, naming.time);
             });
@@ -297,14 +300,15 @@ fn set_ctime(inode: &mut Inode, id: ChangeId, time: Time) {
 }
 
 /// A version of the attributes says nothing about times that a later change of names has set.
-fn set_attributes(inode: &mut Inode, id: ChangeId, attributes: Attributes) {
+fn set_attributes(inode: &mut Inode, attributes: Attributes) {
     let old = inode.attributes;
     inode.attributes = attributes;
-    if id < old.changed_by {
+    if attributes.changed_by < old.changed_by {
         inode.attributes.ctime = old.ctime;
         inode.attributes.changed_by = old.changed_by;
-        if inode.is_directory() {
-            inode.attributes.mtime = old.mtime;
-        }
+    }
+    if inode.is_directory() && attributes.modified_by < old.modified_by {
+        inode.attributes.mtime = old.mtime;
+        inode.attributes.modified_by = old.modified_by;
     }
 }

@@ -1,4 +1,4 @@
-//! What the demo shows: a table that grows by one line a second, in at most 96 columns.
+//! What the demo shows: a table that grows by one line a second, in 80 columns with three replicas.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::site::Measure;
 /// Most replicas that get a column of their own.
 const COLUMNS: usize = 4;
 /// Width of the sentence about a change.
-const WHAT: usize = 38;
+const WHAT: usize = 28;
 
 /// Prints, and remembers what the verdict needs.
 pub(super) struct Board {
@@ -70,11 +70,11 @@ impl Board {
         }
         let columns: String = match self.names.len() - 1 {
             replicas if replicas <= COLUMNS => {
-                self.names[1..].iter().map(|name| format!("{name:>9}")).collect()
+                self.names[1..].iter().map(|name| format!("{name:>8}")).collect()
             }
-            _ => ["first", "median", "last"].map(|name| format!("{name:>9}")).concat(),
+            _ => ["first", "median", "last"].map(|name| format!("{name:>8}")).concat(),
         };
-        let heading = format!("{:>7}  {:<9}  {:<WHAT$}{:>8}", "time", "on web0", "", "size");
+        let heading = format!("{:>6}  {:<9}  {:<WHAT$}{:>9}", "time", "on web0", "", "size");
         self.output.line("");
         self.output.line(self.output.paint(Tone::Strong, format!("{heading}{columns}")));
     }
@@ -99,7 +99,7 @@ impl Board {
         };
         let bytes = if change.bytes > 0 { size(change.bytes) } else { String::new() };
         let what = shortened(&change.what);
-        let row = format!("{}  {:<9}  {what:<WHAT$}{bytes:>8}", seconds(at), change.verb);
+        let row = format!("{}  {:<9}  {what:<WHAT$}{bytes:>9}", seconds(at), change.verb);
         let value = json!({ "event": "change", "what": change.verb, "path": change.what,
                             "bytes": change.bytes, "at_milliseconds": whole(at),
                             "arrivals": self.arrival_values(arrivals) });
@@ -130,7 +130,8 @@ impl Board {
         self.arrivals.sort_unstable();
         let total = self.arrivals.len();
         let rank = |part: f64| self.arrivals.get(((total as f64 * part) as usize).min(total - 1));
-        let mut speed = format!("{}, {}", count(self.changes, "change"), count(total as u64, "arrival"));
+        let mut speed =
+            format!("{}, {}", count(self.changes, "change"), count(total as u64, "arrival"));
         let mut value = json!({ "event": "end", "agreed": agreed, "changes": self.changes,
                                 "arrivals": total, "missing": missing });
         if total > 0 {
@@ -153,9 +154,9 @@ impl Board {
 
     fn cell(&self, arrival: Arrival) -> String {
         match arrival {
-            Arrival::After(took) => format!("{:>9}", milliseconds(took)),
-            Arrival::Missing => self.output.paint(Tone::Bad, format!("{:>9}", "MISSING")),
-            Arrival::Down => self.output.paint(Tone::Faint, format!("{:>9}", "down")),
+            Arrival::After(took) => format!("{:>8}", milliseconds(took)),
+            Arrival::Missing => self.output.paint(Tone::Bad, format!("{:>8}", "MISSING")),
+            Arrival::Down => self.output.paint(Tone::Faint, format!("{:>8}", "down")),
         }
     }
 
@@ -182,13 +183,14 @@ impl Board {
 
 /// The `number`th of `sorted`, counted from 1.
 fn at_index(sorted: &[Duration], number: usize) -> Arrival {
-    number.checked_sub(1).and_then(|index| sorted.get(index)).map_or(Arrival::Down, |took| {
-        Arrival::After(*took)
-    })
+    number
+        .checked_sub(1)
+        .and_then(|index| sorted.get(index))
+        .map_or(Arrival::Down, |took| Arrival::After(*took))
 }
 
 fn seconds(at: Duration) -> String {
-    format!("{:>5.1} s", at.as_secs_f64())
+    format!("{:>4.1} s", at.as_secs_f64())
 }
 
 fn whole(took: Duration) -> f64 {

@@ -9,7 +9,7 @@ use super::super::failure::Failure;
 use super::site;
 
 /// Files of a new directory.
-const GALLERY: u64 = 8;
+const ALBUM: u64 = 8;
 /// Files above this size are not overwritten.
 const OVERWRITE_BYTES: u64 = 512 * 1024;
 
@@ -64,18 +64,18 @@ impl Editor {
     pub(super) fn next(&mut self) -> Result<Change, Failure> {
         self.number += 1;
         let round = self.number.div_ceil(7);
-        let page = PathBuf::from(format!("news/story-{round}.html"));
-        let final_page = PathBuf::from(format!("news/lead-story-{round}.html"));
+        let page = PathBuf::from(format!("news/{round}.html"));
+        let final_page = PathBuf::from(format!("news/{round}-lead.html"));
         let image = PathBuf::from(format!("media/photo-{round}.jpg"));
-        let gallery = PathBuf::from(format!("gallery-{round}"));
-        let archive = PathBuf::from(format!("archive/gallery-{round}"));
+        let album = PathBuf::from(format!("album-{round}"));
+        let archive = PathBuf::from(format!("archive/album-{round}"));
         match self.number % 7 {
             1 => self.write("new page", page),
             2 => self.overwrite(),
             3 => self.write("new image", image),
             4 => self.rename(&page, final_page),
-            5 => self.directory(&gallery),
-            6 => self.rename(&gallery, archive),
+            5 => self.directory(&album),
+            6 => self.rename(&album, archive),
             _ => self.remove(image),
         }
         .map_err(|error| Failure::failed(format!("a change on the origin: {error}")))
@@ -118,14 +118,19 @@ impl Editor {
         fs::rename(self.docroot.join(old), &target)?;
         let is_directory = target.is_dir();
         let mut expected = vec![Expected::Absent(old.to_owned())];
-        let moved = if is_directory { gallery_files(&new) } else { vec![new.clone()] };
+        let moved = if is_directory { album_files(&new) } else { vec![new.clone()] };
         for path in moved {
             let content = fs::read(self.docroot.join(&path))?;
             expected.push(Expected::Content(path, content));
         }
+        // Where the directory stays the same, the name alone says it.
+        let shown = match new.file_name() {
+            Some(name) if new.parent() == old.parent() => Path::new(name),
+            _ => &new,
+        };
         Ok(Change {
             verb: if is_directory { "move dir" } else { "rename" },
-            what: format!("{} -> {}", old.display(), new.display()),
+            what: format!("{} -> {}", old.display(), shown.display()),
             bytes: 0,
             expected,
         })
@@ -133,13 +138,13 @@ impl Editor {
 
     fn directory(&mut self, path: &Path) -> std::io::Result<Change> {
         let (mut bytes, mut expected) = (0, Vec::new());
-        for file in gallery_files(path) {
+        for file in album_files(path) {
             let content = site::image(&mut self.entropy, 20_000);
             self.put(&file, &content)?;
             bytes += content.len() as u64;
             expected.push(Expected::Content(file, content));
         }
-        let what = format!("{}/, {GALLERY} files", path.display());
+        let what = format!("{}/, {ALBUM} files", path.display());
         Ok(Change { verb: "new dir", what, bytes, expected })
     }
 
@@ -163,6 +168,6 @@ impl Editor {
     }
 }
 
-fn gallery_files(directory: &Path) -> Vec<PathBuf> {
-    (1..=GALLERY).map(|number| directory.join(format!("{number:02}.jpg"))).collect()
+fn album_files(directory: &Path) -> Vec<PathBuf> {
+    (1..=ALBUM).map(|number| directory.join(format!("{number:02}.jpg"))).collect()
 }

@@ -49,7 +49,8 @@ impl Farm {
     /// Makes the directories of `count` nodes: `web0`, the origin, and its replicas.
     pub(super) fn new(count: usize) -> Result<Farm, Failure> {
         let scratch = Scratch::new("demo")?;
-        let program = std::env::current_exe().map_err(|error| Failure::failed(error.to_string()))?;
+        let program =
+            std::env::current_exe().map_err(|error| Failure::failed(error.to_string()))?;
         let nodes = (0..count).map(|index| Node { name: format!("web{index}"), daemon: None });
         let farm = Farm { nodes: nodes.collect(), scratch, program, token: String::new() };
         for index in 0..count {
@@ -158,7 +159,9 @@ impl Farm {
     /// Asks every daemon to end, and waits a little.
     pub(super) async fn stop(&mut self) {
         for node in &self.nodes {
-            if let Some(pid) = node.daemon.as_ref().and_then(|daemon| Pid::from_child(daemon).into()) {
+            if let Some(pid) =
+                node.daemon.as_ref().and_then(|daemon| Pid::from_child(daemon).into())
+            {
                 // One that has ended already is no error.
                 let _ = kill_process(pid, Signal::TERM);
             }

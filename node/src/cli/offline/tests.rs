@@ -39,7 +39,7 @@ fn a_directory_is_its_part_of_the_whole() {
     let mut reader = Reader::new();
     let whole = reader.tree(&opened).unwrap();
     assert_eq!(whole.files, 300);
-    let blog = mirrormesh_merkle::Path::from_bytes(b"blog").unwrap();
+    let blog = Path::from_bytes(b"blog").unwrap();
     let entry = mirrormesh_merkle::lookup(reader.nodes(), &whole.root, &blog).unwrap().unwrap();
     assert_eq!(entry.as_directory().unwrap().node, root(&at.join("blog")));
 }

@@ -65,14 +65,13 @@ fn origin_verdict(view: &View, seq: &str) -> (Tone, String) {
         let sentence = format!("origin, NOT all published: {}{errors}", doing(node));
         return (Tone::Attention, sentence);
     }
+    let published = format!("{} ({})", count(node.files, "file"), size(node.bytes));
+    let others = match total {
+        0 => "no other member yet".to_owned(),
+        total => format!("{in_sync} of {} in sync", count(total, "other member")),
+    };
     let tone = if in_sync == total { Tone::Good } else { Tone::Attention };
-    let sentence = format!(
-        "origin, seq {seq}, {} ({}) published, {in_sync} of {} in sync",
-        count(node.files, "file"),
-        size(node.bytes),
-        count(total, "other member"),
-    );
-    (tone, sentence)
+    (tone, format!("origin, seq {seq}, {published} published, {others}"))
 }
 
 fn behind(node: &NodeView, heard: &str) -> String {
@@ -163,11 +162,8 @@ fn member_state(member: &MemberView, seq: Option<u64>) -> (Tone, String) {
         return (Tone::Bad, format!("held ({})", count(held.deletes, "file")));
     }
     if member.role == "witness" {
-        let (tone, state) = if member.fresh {
-            (Tone::Good, "fresh")
-        } else {
-            (Tone::Attention, "not fresh")
-        };
+        let (tone, state) =
+            if member.fresh { (Tone::Good, "fresh") } else { (Tone::Attention, "not fresh") };
         return (tone, state.into());
     }
     if member.errors > 0 {

@@ -77,11 +77,7 @@ fn is_welcome(stream: &UnixStream) -> bool {
     }
 }
 
-async fn converse(
-    stream: UnixStream,
-    inbox: &Inbox,
-    stop: &CancellationToken,
-) -> io::Result<()> {
+async fn converse(stream: UnixStream, inbox: &Inbox, stop: &CancellationToken) -> io::Result<()> {
     let (mut from, mut to) = stream.into_split();
     loop {
         let command = tokio::select! {

@@ -72,7 +72,7 @@ fn try_out(directory: BorrowedFd<'_>, work: Option<BorrowedFd<'_>>) -> Abilities
     let place = work.unwrap_or(directory);
     let unnamed = content::create_unnamed(place).ok();
     let unnamed_files = unnamed.is_some();
-    let one = unnamed.or_else(|| Some(create_nameless(work?)?));
+    let one = unnamed.or_else(|| create_nameless(work?));
     let other = content::create_unnamed(place).ok().or_else(|| create_nameless(work?));
     Abilities {
         unnamed_files,

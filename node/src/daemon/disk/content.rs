@@ -26,8 +26,7 @@ pub(super) fn create_unnamed(at: BorrowedFd<'_>) -> DiskResult<OwnedFd> {
 
 /// A new file with a free name in `at`.
 pub(super) fn create(at: BorrowedFd<'_>, name: &Name) -> DiskResult<OwnedFd> {
-    let flags =
-        OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     retry_on_intr(|| rustix::fs::openat(at, name.as_bytes(), flags, PRIVATE))
         .map_err(failed("create"))
 }
@@ -40,8 +39,8 @@ pub(super) fn read(file: &OwnedFd, offset: u64, buffer: &mut [u8]) -> DiskResult
 /// Writes all.
 pub(super) fn write(file: &OwnedFd, mut offset: u64, mut bytes: &[u8]) -> DiskResult<()> {
     while !bytes.is_empty() {
-        let written = retry_on_intr(|| rustix::io::pwrite(file, bytes, offset))
-            .map_err(failed("write"))?;
+        let written =
+            retry_on_intr(|| rustix::io::pwrite(file, bytes, offset)).map_err(failed("write"))?;
         if written == 0 {
             return Err(failed("write")(Errno::IO));
         }

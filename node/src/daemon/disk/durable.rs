@@ -11,6 +11,10 @@ use super::status;
 use crate::store::DiskResult;
 
 /// From this number of files on, the whole file system is flushed once instead of each file.
+///
+/// Measured on a journalled ext4, 4 KiB each: 64 files take 12 ms side by side and 1.4 ms as a whole;
+/// with 64 MiB of somebody else's not yet written, 9.5 ms and 19 ms. At 16 files the whole wins
+/// little and loses ten times as much, at 512 it always wins.
 const FILES_FOR_WHOLE: usize = 64;
 
 /// Flushes that run side by side: they share the journal's commits.

@@ -13,18 +13,10 @@ use crate::store::Writing;
 
 /// File systems whose leases another machine decides about, where a refusal tells nothing:
 /// NFS, SMB (three numbers), AFS, Ceph, FUSE, 9P.
-const REMOTE: [u64; 8] = [
-    0x6969,
-    0x517B,
-    0xFF53_4D42,
-    0xFE53_4D42,
-    0x5346_414F,
-    0x00C3_6400,
-    0x6573_5546,
-    0x0102_1997,
-];
+const REMOTE: [u64; 8] =
+    [0x6969, 0x517B, 0xFF53_4D42, 0xFE53_4D42, 0x5346_414F, 0x00C3_6400, 0x6573_5546, 0x0102_1997];
 
-/// Takes a read lease and drops it at once.
+/// Takes a read lease and drops it at once. A handle that may write counts as somebody.
 pub(super) fn is_somebody_writing(file: impl AsFd) -> Writing {
     let file = file.as_fd();
     match system::set_lease(file, Lease::Take) {

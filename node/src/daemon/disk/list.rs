@@ -18,10 +18,7 @@ const BUFFER_BYTES: usize = 32 * 1024;
 /// The directory is opened once more: a handle has one reading position, and handles are shared by
 /// threads. Where the file system does not tell the kind, the name is looked at; one that is gone by
 /// then is left out.
-pub(super) fn list(
-    at: BorrowedFd<'_>,
-    each: &mut dyn FnMut(Name, FileKind),
-) -> Result<(), Errno> {
+pub(super) fn list(at: BorrowedFd<'_>, each: &mut dyn FnMut(Name, FileKind)) -> Result<(), Errno> {
     let directory = open::again(at)?;
     let mut buffer = [MaybeUninit::uninit(); BUFFER_BYTES];
     let mut entries = RawDir::new(&directory, &mut buffer);

@@ -77,10 +77,7 @@ fn change_owner(file: BorrowedFd<'_>, (user, group): (u32, u32)) -> Result<(), E
 pub(super) fn set_mtime(file: BorrowedFd<'_>, mtime: Time) -> Result<(), Errno> {
     let times = Timestamps {
         last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
-        last_modification: Timespec {
-            tv_sec: mtime.seconds,
-            tv_nsec: mtime.nanoseconds.into(),
-        },
+        last_modification: Timespec { tv_sec: mtime.seconds, tv_nsec: mtime.nanoseconds.into() },
     };
     retry_on_intr(|| rustix::fs::futimens(file, &times))
 }

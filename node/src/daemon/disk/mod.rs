@@ -31,8 +31,8 @@ use bytes::Bytes;
 use mirrormesh_merkle::{Name, Path};
 use rustix::fs::OFlags;
 
-pub use self::ordered::{OrderedStore, OrderedStoreError};
 pub(in crate::daemon) use self::lease::is_remote;
+pub use self::ordered::{OrderedStore, OrderedStoreError};
 pub(in crate::daemon) use self::status::{identity, identity_of_path, kind_of_path};
 
 use self::abilities::Known;
@@ -75,7 +75,7 @@ pub struct RealDisk {
 }
 
 impl RealDisk {
-    /// Opens the ordered store. Docroot and work directory need not exist yet.
+    /// Opens the ordered store; its directory must exist. Docroot and work directory need not yet.
     ///
     /// From here on `SIGIO` does nothing in this process.
     pub fn open(options: RealDiskOptions) -> DiskResult<RealDisk> {
@@ -198,12 +198,7 @@ impl Disk for RealDisk {
         metadata::set_on_directory(directory.as_fd(), metadata)
     }
 
-    fn set_symlink_owner(
-        &self,
-        at: &Directory,
-        name: &Name,
-        owner: (u32, u32),
-    ) -> DiskResult<()> {
+    fn set_symlink_owner(&self, at: &Directory, name: &Name, owner: (u32, u32)) -> DiskResult<()> {
         metadata::set_on_symlink(&self.opener, at.as_fd(), name, owner)
     }
 

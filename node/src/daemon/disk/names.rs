@@ -39,9 +39,7 @@ pub(super) fn rename(
     how: Rename,
 ) -> DiskResult<()> {
     let with = |flags| {
-        retry_on_intr(|| {
-            rustix::fs::renameat_with(from, old.as_bytes(), to, new.as_bytes(), flags)
-        })
+        retry_on_intr(|| rustix::fs::renameat_with(from, old.as_bytes(), to, new.as_bytes(), flags))
     };
     match how {
         Rename::Replace => with(RenameFlags::empty()).map_err(|errno| match errno {
@@ -54,9 +52,7 @@ pub(super) fn rename(
         }
         .map_err(failed("rename")),
         Rename::Exchange => with(RenameFlags::EXCHANGE).map_err(|errno| match errno {
-            Errno::INVAL | Errno::NOSYS => {
-                with_kind(DiskErrorKind::Unsupported, "rename", errno)
-            }
+            Errno::INVAL | Errno::NOSYS => with_kind(DiskErrorKind::Unsupported, "rename", errno),
             errno => failed("rename")(errno),
         }),
     }
@@ -115,7 +111,8 @@ pub(super) fn make_directory(
 ) -> DiskResult<()> {
     let operation = "make_directory";
     let wanted = Mode::from_raw_mode(u32::from(mode & 0o7777));
-    retry_on_intr(|| rustix::fs::mkdirat(at, name.as_bytes(), wanted)).map_err(failed(operation))?;
+    retry_on_intr(|| rustix::fs::mkdirat(at, name.as_bytes(), wanted))
+        .map_err(failed(operation))?;
     let made = status::of_name(at, name).map_err(failed(operation))?;
     if made.mode == mode & 0o7777 {
         return Ok(());

@@ -85,11 +85,8 @@ impl Opener {
 
     fn open(&self, at: BorrowedFd<'_>, name: &Name, flags: OFlags) -> Result<OwnedFd, Errno> {
         // A handle that is only a place takes no flags about waiting and terminals.
-        let always = if flags.contains(OFlags::PATH) {
-            OFlags::NOFOLLOW | OFlags::CLOEXEC
-        } else {
-            ALWAYS
-        };
+        let always =
+            if flags.contains(OFlags::PATH) { OFlags::NOFOLLOW | OFlags::CLOEXEC } else { ALWAYS };
         let flags = flags | always;
         let mut last = Errno::AGAIN;
         for _ in 0..ATTEMPTS {

@@ -114,7 +114,11 @@ fn counters(registry: &mut Registry, counters: &[CountView], notes: &Notes) {
         sum += count;
     }
     registry.register("refused", "Messages from peers that were refused, by kind", family);
-    registry.register("refused_all", "Messages from peers that were refused", ConstCounter::new(sum));
+    registry.register(
+        "refused_all",
+        "Messages from peers that were refused",
+        ConstCounter::new(sum),
+    );
     let family = Counters::default();
     for counter in counters {
         family.get_or_create(&[("name", counter.name.clone())]).inc_by(counter.count);

@@ -1,7 +1,8 @@
 //! How many may come at once.
 //!
 //! Purpose: bounds what connections from outside cost before the core knows who they are:
-//! handshakes in all and from one address, connections in all, and connections of strangers.
+//! handshakes in all and from one address, connections in all, and connections of those who may
+//! be strangers.
 //!
 //! State: counters; each place that was given is a guard that gives it back when dropped.
 //!
@@ -22,8 +23,8 @@ const HANDSHAKES_OF_ONE: usize = 64;
 const HANDSHAKES_UNPROVED: usize = 64;
 /// Most connections that others dialled.
 const CONNECTIONS: usize = 2_048;
-/// Most of them that the core has granted nothing yet.
-const STRANGERS: usize = 128;
+/// Most of them that have not shown themselves to be members: all of a farm that starts at once.
+const STRANGERS: usize = 512;
 
 /// The counters.
 #[derive(Debug, Default)]
@@ -120,7 +121,7 @@ impl Drop for ConnectionPlace {
     }
 }
 
-/// A place for one stranger; given back when the core grants the connection something.
+/// A place for one stranger; given back when it turns out to be a member.
 #[derive(Debug)]
 pub(super) struct StrangerPlace(Arc<Admission>);
 

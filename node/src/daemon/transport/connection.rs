@@ -37,6 +37,8 @@ const OUTGOING_BYTES: usize = 64 * 1024 * 1024;
 const OUTGOING_FRAMES: usize = 8_192;
 /// What is left to read of a connection that has ended is read within this time.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+/// A stranger greets and shows a token; who is granted more frames than that is taken for a member.
+const STRANGER_GRANTS: u32 = 3;
 /// Most bytes of a reason told or shown.
 const REASON_BYTES: usize = 200;
 
@@ -83,7 +85,7 @@ struct State {
     outgoing_bytes: usize,
     closing: Option<&'static str>,
     fault: Option<&'static str>,
-    granted: bool,
+    granted: u32,
     stranger: Option<StrangerPlace>,
 }
 
@@ -113,7 +115,7 @@ impl Connection {
             outgoing_bytes: 0,
             closing: None,
             fault: None,
-            granted: false,
+            granted: 0,
             stranger,
         };
         Arc::new(Connection {
@@ -144,8 +146,8 @@ impl Connection {
         }
         state.outgoing_bytes += frame.len();
         state.outgoing.push_back(frame);
-        let too_many = state.outgoing_bytes > OUTGOING_BYTES
-            || state.outgoing.len() > OUTGOING_FRAMES;
+        let too_many =
+            state.outgoing_bytes > OUTGOING_BYTES || state.outgoing.len() > OUTGOING_FRAMES;
         drop(state);
         if too_many {
             self.end("the peer does not take its frames");
@@ -153,18 +155,29 @@ impl Connection {
         self.frames_came.notify_one();
     }
 
-    /// Lets this many more frames be read. The first grant makes a stranger a member, as far as
-    /// windows and places go.
+    /// Lets this many more frames be read. After a few of them a stranger is a member, as far as
+    /// windows and places go: the core ends the connections of strangers that go on.
     pub fn grant_frames(&self, frames: u32) {
         let mut state = self.state();
         state.credit = state.credit.saturating_add(frames);
+        let granted = state.granted.saturating_add(frames);
+        if granted < STRANGER_GRANTS {
+            state.granted = granted;
+        }
         drop(state);
         self.credit_came.notify_one();
-        self.admit();
+        if granted >= STRANGER_GRANTS {
+            self.admit();
+        }
     }
 
     /// Opens a stream and sends a request on it.
-    pub(crate) fn open(self: &Arc<Connection>, id: StreamId, request: Bytes, inbox: &Inbox) -> Arc<Stream> {
+    pub(crate) fn open(
+        self: &Arc<Connection>,
+        id: StreamId,
+        request: Bytes,
+        inbox: &Inbox,
+    ) -> Arc<Stream> {
         self.admit();
         let stream = Stream::new(id, self.id);
         tokio::spawn(asking::ask(self.clone(), stream.clone(), request, inbox.clone()));
@@ -196,8 +209,9 @@ impl Connection {
         self.quic.close_reason().is_some()
     }
 
-    pub(super) fn is_granted(&self) -> bool {
-        self.state().granted
+    /// Whether it has the windows of a member.
+    pub(super) fn is_admitted(&self) -> bool {
+        self.state().granted >= STRANGER_GRANTS
     }
 
     pub(super) fn next_stream(&self) -> StreamId {
@@ -223,7 +237,9 @@ impl Connection {
         let mut state = self.state();
         let mut frames = Vec::new();
         let mut taken = 0;
-        while taken < bytes && let Some(frame) = state.outgoing.pop_front() {
+        while taken < bytes
+            && let Some(frame) = state.outgoing.pop_front()
+        {
             taken += frame.len();
             frames.push(frame);
         }
@@ -266,9 +282,10 @@ impl Connection {
 
     fn admit(&self) {
         let mut state = self.state();
-        if std::mem::replace(&mut state.granted, true) {
+        if state.granted >= STRANGER_GRANTS {
             return;
         }
+        state.granted = STRANGER_GRANTS;
         state.stranger = None;
         drop(state);
         self.quic.set_receive_window(VarInt::from_u32(MEMBER_WINDOW));

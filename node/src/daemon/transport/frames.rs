@@ -89,7 +89,7 @@ async fn read_frame(
         return Err(Stopped::Fault("a control frame is too long or empty"));
     }
     let mut permit = None;
-    if length > SHORT_FRAME && !connection.is_granted() {
+    if length > SHORT_FRAME && !connection.is_admitted() {
         let places = u32::try_from(length).unwrap_or(u32::MAX);
         let taken = stranger_bytes.clone().try_acquire_many_owned(places);
         permit = Some(taken.map_err(|_| Stopped::Fault("too busy with strangers"))?);

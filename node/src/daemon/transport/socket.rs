@@ -8,6 +8,7 @@
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
+use rustix::net::sockopt::{set_socket_recv_buffer_size_force, set_socket_send_buffer_size_force};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::tuning::SOCKET_BUFFER;
@@ -29,8 +30,13 @@ pub(super) fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
 
 /// Asks for large buffers and says once what to do if the kernel gives less.
 fn enlarge(socket: &Socket) {
-    let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
-    let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
+    // Who administers the network may go beyond the limit; everybody else gets what it allows.
+    if set_socket_recv_buffer_size_force(socket, SOCKET_BUFFER).is_err() {
+        let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
+    }
+    if set_socket_send_buffer_size_force(socket, SOCKET_BUFFER).is_err() {
+        let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
+    }
     // Linux reports twice what was asked for, its own bookkeeping included.
     let received = socket.recv_buffer_size().unwrap_or(SOCKET_BUFFER) / 2;
     if received < SOCKET_BUFFER / 2 {

@@ -37,8 +37,7 @@ impl End {
     fn on(seed: u8, address: SocketAddr) -> End {
         let secret = SecretKey::from_seed([seed; 32]);
         let (inbox, inputs) = Inbox::new();
-        let endpoint =
-            Endpoint::open(&secret, address, Tuning::default(), inbox.clone()).unwrap();
+        let endpoint = Endpoint::open(&secret, address, Tuning::default(), inbox.clone()).unwrap();
         End { id: secret.public(), endpoint, inbox, inputs }
     }
 

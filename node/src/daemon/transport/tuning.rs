@@ -4,7 +4,7 @@
 //! within seconds, packets as large as the path takes.
 //!
 //! Invariants: every window, buffer and count of streams is bounded here. A connection starts with
-//! the windows of a stranger and gets those of a member when the core first grants it something.
+//! the windows of a stranger and gets those of a member when it has shown itself to be one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,19 +13,19 @@ use quinn::{IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
 
 /// Application protocol, with the version of the wire formats.
 pub(super) const PROTOCOL: &[u8] = b"mirrormesh/1";
-/// Bytes in flight on one stream before the reader takes them. No more than the usual limit of the
-/// kernel's receive buffer (4 MiB): one stream alone then never overflows it. Eight streams that
+/// Bytes in flight on one stream before the reader takes them. No more than half the room asked
+/// of the kernel for the socket: one stream alone then never overflows it. Eight streams that
 /// nobody reads fill the connection's window.
 const STREAM_WINDOW: u32 = 4 * 1024 * 1024;
 /// Bytes in flight on one member's connection before its readers take them.
 pub(super) const MEMBER_WINDOW: u32 = 32 * 1024 * 1024;
-/// The same while the core has granted nothing yet.
+/// The same for who may be a stranger.
 const STRANGER_WINDOW: u32 = 1024 * 1024;
 /// Bytes sent or to be sent on one connection and not acknowledged.
 const SEND_WINDOW: u64 = 32 * 1024 * 1024;
 /// Streams that one member may have open towards this node, the control stream included.
 pub(super) const MEMBER_STREAMS: u32 = 65;
-/// The same while the core has granted nothing yet.
+/// The same for who may be a stranger.
 const STRANGER_STREAMS: u32 = 9;
 /// A connection over which nothing came for so long is given up.
 pub(super) const SILENCE: Duration = Duration::from_secs(6);
@@ -34,8 +34,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(2);
 /// Round trip assumed before the first measurement.
 const FIRST_ROUND_TRIP: Duration = Duration::from_millis(20);
 /// Largest packet looked for. quinn hands the kernel up to ten packets at once, together they must
-/// not exceed 65,507 bytes: else the kernel refuses all ten, quinn takes that for loss and goes back
-/// to 1,200 bytes (measured on loopback: 8,952 gives 340 MB/s, 6,500 gives 1,000).
+/// not exceed 65,507 bytes: else the kernel refuses all ten, quinn takes that for loss and goes
+/// back to 1,200 bytes (measured on loopback: 8,952 gives 340 MB/s, 6,500 gives 1,000).
 const LARGEST_PACKET: u16 = 6_500;
 /// Largest packet taken.
 pub(super) const LARGEST_PAYLOAD: u16 = 9_216;

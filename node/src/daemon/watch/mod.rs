@@ -59,6 +59,11 @@ pub trait Watch: Send + Sync {
     /// for another thread; may be asked again for what is watched already, at little cost.
     fn watch(&self, directory: BorrowedFd<'_>, path: &Path) -> Watched;
 
+    /// Waits until every change that was complete before the call has been hinted: whoever then takes
+    /// hints until there are none has them all. Returns whether every directory that was asked for
+    /// is watched; if not, only a scan can tell. Waits for threads, not for disks.
+    fn barrier(&self) -> bool;
+
     /// Which back end this is, why, and how far it reaches.
     fn status(&self) -> WatchStatus;
 }

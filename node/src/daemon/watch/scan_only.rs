@@ -25,6 +25,10 @@ impl Watch for ScanOnly {
         Watched::No
     }
 
+    fn barrier(&self) -> bool {
+        false
+    }
+
     fn status(&self) -> WatchStatus {
         WatchStatus {
             backend: Backend::Scan,

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::hints::{Hints, HintReceiver};
+use super::hints::{HintReceiver, Hints};
 use super::{InotifyWatch, MAX_WATCHES, ScanOnly, Watch};
 use crate::daemon::disk;
 

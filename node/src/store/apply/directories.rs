@@ -20,7 +20,8 @@ impl<D: Disk> Run<'_, D> {
             self.conversions.insert(task.path.clone(), task.temporary.clone());
         }
         let is_visible = |task: &Task| self.conversion_of(&task.path).is_none();
-        if steps.directories.iter().any(is_visible) && !self.before.writes.is_empty() {
+        let shows = steps.directories.iter().any(is_visible) && !self.job.before.writes.is_empty();
+        if shows || !steps.conversions.is_empty() {
             let before = std::mem::take(&mut self.before);
             self.disk.commit(before, self.is_durable())?;
         }

@@ -102,6 +102,16 @@ impl<D: Disk> Run<'_, D> {
                 }
             }
         }
+        Ok(staged)
+    }
+
+    /// Makes links in `displaced`, once it is durable what their names there are about. They have
+    /// no data to be flushed.
+    pub(super) fn stage_links(
+        &mut self,
+        steps: &mut Steps,
+        staged: &mut Vec<Staged<D>>,
+    ) -> Result<(), JobError> {
         for task in std::mem::take(&mut steps.links) {
             if self.report.is_below_failed(&task.path) || self.report.is_below_look(&task.path) {
                 self.fail_below(&task.path);
@@ -115,7 +125,7 @@ impl<D: Disk> Run<'_, D> {
                 Err(error) => self.report.fail_with(&task.path, &error)?,
             }
         }
-        Ok(staged)
+        Ok(())
     }
 
     fn stage_file(

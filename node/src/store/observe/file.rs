@@ -42,7 +42,7 @@ impl<D: Disk> Observation<'_, D> {
             Reading::Whole { stat, size, content, bytes } => {
                 self.bytes += size;
                 if let Some(bytes) = bytes.filter(|_| self.inline) {
-                    self.found.contents.insert(at.path.clone(), (content, bytes));
+                    self.found.hold(at.path, content, bytes);
                 }
                 let seen = self.stamps.seen(&stat);
                 self.take(at, &stat, size, content, seen).map(Outcome::Step)
@@ -88,7 +88,8 @@ impl<D: Disk> Observation<'_, D> {
             attributes: None,
         });
         if record.check().is_err() {
-            return self.not_read(at, Unlisted::Unreadable("its time or size is impossible".into()));
+            return self
+                .not_read(at, Unlisted::Unreadable("its time or size is impossible".into()));
         }
         self.replace(at.path, at.row, record, seen)
     }
@@ -97,7 +98,7 @@ impl<D: Disk> Observation<'_, D> {
     /// file that the core has given up as unserved; what was never published as a file then has
     /// nothing to stay.
     pub(super) fn not_read(&mut self, at: &At<'_, D>, why: Unlisted) -> Result<Step, JobError> {
-        self.unlist(at.path, why);
+        self.put_off(at.path, why)?;
         if !self.is_origin() || !self.give_up.contains(at.path) {
             return Ok(Step::Done);
         }

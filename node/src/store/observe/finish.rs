@@ -6,11 +6,9 @@ use mirrormesh_merkle::{Change, Delta, DeltaChange, Hash, Record, Tree, update};
 
 use super::observation::{LISTED, Observation};
 use crate::store::disk::{Disk, Table};
-use crate::store::job::{
-    DocrootState, INLINE_TOTAL_BYTES, Inline, JobError, Observe, Observed,
-};
-use crate::store::tree_value::encode_tree;
+use crate::store::job::{DocrootState, INLINE_TOTAL_BYTES, Inline, JobError, Observe, Observed};
 use crate::store::state;
+use crate::store::tree_value::encode_tree;
 
 /// The answer when the docroot was not observed: all looks are left.
 pub(super) fn nothing(docroot: DocrootState, job: Observe) -> Observed {
@@ -33,7 +31,7 @@ pub(super) fn nothing(docroot: DocrootState, job: Observe) -> Observed {
 
 impl<D: Disk> Observation<'_, D> {
     /// Changes tree, index and contents together and says what was found.
-    pub(crate) fn finish(mut self) -> Result<Observed, JobError> {
+    pub(super) fn finish(mut self) -> Result<Observed, JobError> {
         let tree = self.update_tree()?;
         let delta = self.delta(&tree);
         let inline = self.inline_contents();
@@ -89,12 +87,14 @@ impl<D: Disk> Observation<'_, D> {
         delta.encode().ok()
     }
 
-    /// Contents of small files that became part of the tree, as many as fit a push.
+    /// Contents of small files that became part of the tree, as many as fit a push: the smallest.
     fn inline_contents(&mut self) -> Vec<Inline> {
         let mut left = INLINE_TOTAL_BYTES;
         let mut taken: BTreeSet<Hash> = BTreeSet::new();
         let mut inline = Vec::new();
-        for (path, (content, bytes)) in std::mem::take(&mut self.found.contents) {
+        let mut contents: Vec<_> = std::mem::take(&mut self.found.contents).into_iter().collect();
+        contents.sort_by_key(|(_, (_, bytes))| bytes.len());
+        for (path, (content, bytes)) in contents {
             let Some(changed) = self.changes.get(&path) else { continue };
             let is_new = file_content(changed.new.as_ref()) == Some(content)
                 && file_content(changed.old.as_ref()) != Some(content);

@@ -13,8 +13,11 @@ const PENDING_LOOKS: usize = 512;
 
 impl<D: Disk> Observation<'_, D> {
     /// Does all looks, and those that come of them, as far as the limits allow.
-    pub(crate) fn look_at(&mut self, looks: Vec<Look>) -> Result<(), JobError> {
-        for look in looks {
+    pub(super) fn look_at(&mut self, looks: Vec<Look>) -> Result<(), JobError> {
+        // What was hashed for this job comes first: left to another job, it would be hashed again.
+        let (first, then): (Vec<_>, Vec<_>) =
+            looks.into_iter().partition(|look| self.hashed.contains_key(&look.path));
+        for look in first.into_iter().chain(then) {
             self.queue(look);
         }
         while let Some(look) = self.queue.pop_front() {
@@ -46,12 +49,19 @@ impl<D: Disk> Observation<'_, D> {
         self.queue.push_back(look);
     }
 
-    /// Leaves a look to a later job.
-    pub(super) fn leave(&mut self, look: Look) {
-        if !self.found.more.iter().any(|left| covers(left, &look)) {
-            self.found.more.retain(|left| !covers(&look, left));
-            self.found.more.push(look);
+    /// Leaves a look to a later job. What is left names each path once.
+    pub(super) fn leave(&mut self, mut look: Look) {
+        let more = &mut self.found.more;
+        if more.iter().any(|left| covers(left, &look)) {
+            return;
         }
+        if let Some(left) = more.iter().find(|left| left.path == look.path) {
+            // The wider look, from where the earlier one begins, comes to all of both.
+            look.depth = look.depth.max(left.depth);
+            look.after = look.after.min(left.after.clone());
+        }
+        more.retain(|left| left.path != look.path && !covers(&look, left));
+        more.push(look);
     }
 
     fn look(&mut self, look: Look) -> Result<(), JobError> {
@@ -67,7 +77,14 @@ impl<D: Disk> Observation<'_, D> {
             return self.look_at_name(&above);
         }
         match self.examine(&path)? {
-            Way::Barred => self.look_along(&path),
+            Way::Barred => {
+                self.look_along(&path)?;
+                // If the way is open now, what is inside is for another job to look at.
+                if look.depth != Depth::Name {
+                    self.leave(look);
+                }
+                Ok(())
+            }
             Way::Open(Step::Full) => {
                 self.leave(look);
                 Ok(())
@@ -86,14 +103,8 @@ impl<D: Disk> Observation<'_, D> {
             Some(depth) if look.depth < depth => Look { depth, after: None, ..look },
             _ => look,
         };
-        if look.depth == Depth::Name {
-            return Ok(());
-        }
-        if self.is_full() {
-            self.leave(look);
-            return Ok(());
-        }
-        self.scan(look)
+        // Even if the limits are reached: a scan looks at one name at least, so that it ends.
+        if look.depth == Depth::Name { Ok(()) } else { self.scan(look) }
     }
 
     /// The first directory on the way that is reserved, excluded, or that the index does not know
@@ -137,10 +148,7 @@ impl<D: Disk> Observation<'_, D> {
                 Way::Open(Step::Directory(None)) => {}
                 Way::Open(step) => return self.follow(&at, step),
                 // It changed again while it was looked at.
-                Way::Barred => {
-                    self.unlist(&at, Unlisted::Moving);
-                    return Ok(());
-                }
+                Way::Barred => return self.put_off(&at, Unlisted::Moving),
             }
         }
         Ok(())
@@ -159,11 +167,10 @@ fn covers(pending: &Look, new: &Look) -> bool {
     }
     let inside = match (pending.depth, new.depth) {
         (Depth::Name, _) | (Depth::Directory, Depth::Subtree) => false,
+        // A look at a directory begins with its own name.
+        (_, Depth::Name) if new.path == pending.path => return true,
         (Depth::Directory, Depth::Name) => new.path.parent().as_ref() == Some(&pending.path),
         (Depth::Directory, Depth::Directory) => new.path == pending.path,
-        (Depth::Subtree, Depth::Name) => {
-            new.path != pending.path && new.path.starts_with(&pending.path)
-        }
         (Depth::Subtree, _) => new.path.starts_with(&pending.path),
     };
     inside

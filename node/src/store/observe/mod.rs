@@ -22,9 +22,8 @@ mod other_kinds;
 mod removal;
 mod scan;
 
-pub(crate) use observation::Observation;
-
 use docroot::Docroot;
+use observation::Observation;
 
 use super::disk::Disk;
 use super::job::{JobError, Observe, Observed};

@@ -47,7 +47,7 @@ impl<D: Disk> Observation<'_, D> {
             Err(error) => {
                 return match failed_name(error, &parent)? {
                     FailedName::Unreadable(reason) => {
-                        self.unlist(path, Unlisted::Unreadable(reason));
+                        self.put_off(path, Unlisted::Unreadable(reason))?;
                         Ok(Way::Open(Step::Done))
                     }
                     _ => Ok(Way::Barred),
@@ -81,7 +81,7 @@ impl<D: Disk> Observation<'_, D> {
                 Outcome::Again => {}
             }
         }
-        self.unlist(path, Unlisted::Moving);
+        self.put_off(path, Unlisted::Moving)?;
         Ok(Step::Done)
     }
 
@@ -121,7 +121,7 @@ impl<D: Disk> Observation<'_, D> {
                 self.remove(at.path, at.row)
             }
             FailedName::OtherKind => {
-                self.unlist(at.path, Unlisted::Moving);
+                self.put_off(at.path, Unlisted::Moving)?;
                 Ok(Step::Done)
             }
             FailedName::Unreadable(reason) => self.not_read(at, Unlisted::Unreadable(reason)),

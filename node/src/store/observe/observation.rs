@@ -11,7 +11,8 @@ use crate::store::doubt::Stamps;
 use crate::store::excludes::Excludes;
 use crate::store::index::{IndexRow, Seen};
 use crate::store::job::{
-    Depth, DocrootIdentity, JobError, Look, Observe, ObserveLimits, Side, Unlisted,
+    Depth, DocrootIdentity, INLINE_TOTAL_BYTES, JobError, Look, Observe, ObserveLimits, Side,
+    Unlisted,
 };
 use crate::store::pending::Pending;
 use crate::store::reading::READ_BYTES;
@@ -20,6 +21,8 @@ use crate::store::{rows, tree_value};
 
 /// Most entries of the lists that are told to the core.
 pub(super) const LISTED: usize = 256;
+/// Most bytes of contents held for the push.
+const HELD_BYTES: u64 = 8 * INLINE_TOTAL_BYTES;
 /// Most large files found by one job.
 pub(super) const LARGE_FILES: usize = 16;
 
@@ -42,7 +45,7 @@ pub(super) struct Changed {
 }
 
 /// One Observe under way.
-pub(crate) struct Observation<'disk, D: Disk> {
+pub(super) struct Observation<'disk, D: Disk> {
     pub(super) disk: &'disk D,
     pub(super) docroot: DocrootIdentity,
     pub(super) side: Side,
@@ -78,13 +81,26 @@ pub(super) struct Found {
     pub(super) large: BTreeSet<Path>,
     pub(super) more: Vec<Look>,
     pub(super) contents: BTreeMap<Path, (Hash, Bytes)>,
+    contents_bytes: u64,
     pub(super) watched: u64,
     pub(super) unwatched: u64,
 }
 
+impl Found {
+    /// Holds a content that may travel with the delta, if it is not too much: which of them do is
+    /// decided in the end.
+    pub(super) fn hold(&mut self, path: &Path, content: Hash, bytes: Bytes) {
+        let length = bytes.len() as u64;
+        if self.contents_bytes + length <= HELD_BYTES {
+            self.contents_bytes += length;
+            self.contents.insert(path.clone(), (content, bytes));
+        }
+    }
+}
+
 impl<'disk, D: Disk> Observation<'disk, D> {
     /// Nothing looked at yet. Fails if the index does not belong to the job's current tree.
-    pub(crate) fn new(
+    pub(super) fn new(
         job: Observe,
         disk: &'disk D,
         root: D::Directory,
@@ -158,6 +174,8 @@ impl<'disk, D: Disk> Observation<'disk, D> {
         seen: Seen,
     ) -> Result<(), JobError> {
         let (record, local) = self.judge(path, old, record)?;
+        // An earlier look of this job may have come at a worse moment.
+        self.found.unlisted.remove(path);
         let new = IndexRow { record, seen, local };
         self.put_row(path, old, Some(new));
         Ok(())

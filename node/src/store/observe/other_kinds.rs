@@ -41,15 +41,11 @@ impl<D: Disk> Observation<'_, D> {
         Ok(Outcome::Step(Step::Directory(Some(depth))))
     }
 
-    /// A directory that the index knows cannot be read: its entries stay, and it is scanned wholly
-    /// as soon as it can be read.
-    pub(super) fn unreadable_directory(
-        &mut self,
-        path: &Path,
-        reason: String,
-    ) -> Result<(), JobError> {
-        self.unlist(path, Unlisted::Unreadable(reason));
-        if let Some(row) = self.row(path)? {
+    /// Lists a name that could not be looked at. If the index knows it as a directory, its entries
+    /// stay, and it is scanned wholly as soon as it can be: this job's scan passes it by.
+    pub(super) fn put_off(&mut self, path: &Path, why: Unlisted) -> Result<(), JobError> {
+        self.unlist(path, why);
+        if let Some(row) = self.row(path)?.filter(|row| is_directory(&row.record)) {
             let mut doubted = row.clone();
             // No inode has this number.
             doubted.seen.inode = 0;

@@ -11,11 +11,7 @@ use crate::store::rows::RowPages;
 
 impl<D: Disk> Observation<'_, D> {
     /// Takes a path out, with everything below it. `Full`: a part of what is below is left.
-    pub(super) fn remove(
-        &mut self,
-        path: &Path,
-        row: Option<&IndexRow>,
-    ) -> Result<Step, JobError> {
+    pub(super) fn remove(&mut self, path: &Path, row: Option<&IndexRow>) -> Result<Step, JobError> {
         let Some(row) = row else { return Ok(Step::Done) };
         if is_directory(&row.record) {
             self.resolver.forget(path);

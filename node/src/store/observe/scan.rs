@@ -11,9 +11,10 @@ use super::leftover::is_leftover;
 use super::listing::{Listing, Next};
 use super::look::is_directory;
 use super::observation::{LISTED, Observation, Step};
-use crate::store::disk::{Disk, FileKind, Watched};
+use crate::store::disk::{Disk, DiskError, FileKind, Watched};
 use crate::store::failed_name::{FailedName, failed_name};
-use crate::store::job::{Depth, JobError, Look};
+use crate::store::job::{Depth, JobError, Look, Unlisted};
+use crate::store::reason::failed_at;
 
 /// A directory on the way to where the scan is.
 pub(super) struct Frame<D: Disk> {
@@ -81,8 +82,9 @@ impl<D: Disk> Observation<'_, D> {
         let Some(last) = last else { return Ok(vec![Frame::new(look.path.clone(), None)]) };
         let names: Vec<Name> = last.components().collect();
         let depths = look.path.depth()..last.depth();
-        let mut stack: Vec<Frame<D>> =
-            depths.map(|depth| Frame::new(last.ancestor(depth), names.get(depth).cloned())).collect();
+        let mut stack: Vec<Frame<D>> = depths
+            .map(|depth| Frame::new(last.ancestor(depth), names.get(depth).cloned()))
+            .collect();
         if look.depth == Depth::Directory {
             stack.truncate(1);
         } else if self.row(last)?.is_some_and(|row| is_directory(&row.record)) {
@@ -136,7 +138,7 @@ impl<D: Disk> Observation<'_, D> {
         if frame.handle.is_none() {
             match self.resolver.directory(path) {
                 Ok(handle) => frame.handle = Some(handle),
-                Err(error) => return failed_name(error, path).map(Err),
+                Err(error) => return failed_directory(error, path).map(Err),
             }
         }
         let Some(handle) = frame.handle.as_ref().filter(|_| frame.listing.is_none()) else {
@@ -146,7 +148,7 @@ impl<D: Disk> Observation<'_, D> {
         let watched = self.disk.watch(handle, path);
         match Listing::read(self.disk, handle, path, frame.last.as_ref()) {
             Ok(listing) => frame.listing = Some(listing),
-            Err(error) => return failed_name(error, path).map(Err),
+            Err(error) => return failed_directory(error, path).map(Err),
         }
         self.names += 1;
         match watched {
@@ -160,8 +162,20 @@ impl<D: Disk> Observation<'_, D> {
     /// A directory that the index knows could not be read.
     fn lost(&mut self, path: &Path, failure: FailedName) -> Result<(), JobError> {
         match failure {
-            FailedName::Unreadable(reason) => self.unreadable_directory(path, reason),
-            FailedName::Gone | FailedName::OtherKind | FailedName::Mount => self.look_along(path),
+            FailedName::Unreadable(reason) => self.put_off(path, Unlisted::Unreadable(reason)),
+            FailedName::Gone | FailedName::OtherKind | FailedName::Mount => {
+                self.look_along(path)?;
+                // If it is a directory all the same, this scan has passed it by.
+                match self.row(path)? {
+                    Some(row) if is_directory(&row.record) => self.put_off(path, Unlisted::Moving),
+                    _ => Ok(()),
+                }
+            }
         }
     }
+}
+
+/// What a failure says of a directory. Without the docroot itself there is nothing to go on with.
+fn failed_directory(error: DiskError, path: &Path) -> Result<FailedName, JobError> {
+    if path.is_root() { Err(failed_at(path, error)) } else { failed_name(error, path) }
 }

@@ -4,6 +4,7 @@ use mirrormesh_merkle::{Entry, Name, Path, Record, lookup};
 
 use super::super::area::large_name;
 use super::super::copy::hash_file;
+use super::super::intent::Role;
 use super::super::disk::{Disk, DiskErrorKind, DiskResult, FileKind, Rename, Table};
 use super::super::job::{JobError, LARGE_BYTES};
 use super::super::plan::as_file;
@@ -44,11 +45,21 @@ impl<D: Disk> Recovery<'_, D> {
 
     /// Whether everything at and below a name is byte for byte what the index or the target has.
     fn is_own(&mut self, name: &Name) -> Result<bool, JobError> {
-        let path = self.intents.get(name).map(|intent| intent.path.clone());
+        let intent = self.intents.get(name);
+        // What is to be kept is not asked whether the tree could do without it.
+        let path = match intent.map(|intent| intent.role) {
+            Some(Role::Copy) => return Ok(true),
+            Some(Role::Kept) => None,
+            _ => intent.map(|intent| intent.path.clone()),
+        };
         let mut resolver = Resolver::at(self.disk, self.displaced.clone());
         let mut open = vec![(Path::from(name), path)];
         while let Some((at, path)) = open.pop() {
             let Some(name) = at.name() else { continue };
+            // In a directory that was being made, such a name is a staged file without one.
+            if at.depth() > 1 && name.is_reserved() {
+                continue;
+            }
             let directory = resolver.directory(&at.parent().unwrap_or_default())?;
             let kind = self.disk.stat(&directory, &name)?.kind;
             let is_own = match kind {

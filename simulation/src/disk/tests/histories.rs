@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::disk::draw::Draws;
+use mirrormesh::store::Stat;
 
 const PATHS: [&str; 10] = ["a", "b", "c", "a/a", "a/b", "b/a", "b/a/a", "c/a", "c/a/b", "c/b"];
 
@@ -48,7 +49,8 @@ fn own_step(disk: &SimDisk, draws: &mut Draws) -> Option<()> {
     }
 }
 
-fn links_of(disk: &SimDisk) -> Vec<u32> {
+/// All there is to know of every name, times too.
+fn stats_of(disk: &SimDisk) -> Vec<Stat> {
     let tree = disk.tree_of_docroot();
     let stat = |path: &Vec<u8>| {
         let text = String::from_utf8(path.clone()).expect("text");
@@ -58,7 +60,7 @@ fn links_of(disk: &SimDisk) -> Vec<u32> {
         }
         .ok()
     };
-    tree.keys().map(|path| stat(path).expect("it is there").links).collect()
+    tree.keys().map(|path| stat(path).expect("it is there")).collect()
 }
 
 #[test]
@@ -68,6 +70,8 @@ fn whatever_happened_extremes_agree_and_every_image_is_sound() {
         let mut draws = Draws::new(seed);
         let mut disk = SimDisk::new(Options { reuse_inodes: seed % 2 == 0, ..Options::draw(seed) });
         for step in 0..120 {
+            let now = disk.now();
+            disk.set_clock(Time { seconds: now.seconds + 1, ..now });
             if draws.below(3) == 0 {
                 own_step(&disk, &mut draws);
             } else {
@@ -86,12 +90,14 @@ fn whatever_happened_extremes_agree_and_every_image_is_sound() {
                 }
                 let lucky = disk_image(&disk, Policy::Lucky, 0);
                 assert_eq!(lucky.tree_of_docroot(), live, "seed {seed}, step {step}");
-                assert_eq!(links_of(&lucky.reopen()), links_of(&disk));
+                assert_eq!(stats_of(&lucky.reopen()), stats_of(&disk));
             }
             if step % 40 == 39 {
                 disk.write_back();
+                let stats = stats_of(&disk);
                 let strict = disk.crash(Policy::Strict, 0);
                 assert_eq!(strict.tree_of_docroot(), live, "seed {seed}, step {step}");
+                assert_eq!(stats_of(&strict.reopen()), stats);
                 disk = strict.reopen();
             }
         }

@@ -72,8 +72,7 @@ impl Database {
             if changes.is_empty() {
                 continue;
             }
-            let mut table =
-                transaction.open_table(definition(table)).map_err(failed(operation))?;
+            let mut table = transaction.open_table(definition(table)).map_err(failed(operation))?;
             for (key, value) in changes {
                 match value {
                     Some(value) => table.insert(*key, *value),
@@ -111,13 +110,11 @@ impl Database {
                 .and_then(|row| row.value().try_into().ok())
                 .map(u32::from_be_bytes),
             Err(TableError::TableDoesNotExist(_)) => {
-                let mut tables =
-                    transaction.list_tables().map_err(|error| other(error.into()))?;
+                let mut tables = transaction.list_tables().map_err(|error| other(error.into()))?;
                 if tables.next().is_none() {
-                    return self.write_format().map_err(|error| OrderedStoreError::Disk {
-                        path: path.to_owned(),
-                        error,
-                    });
+                    return self
+                        .write_format()
+                        .map_err(|error| OrderedStoreError::Disk { path: path.to_owned(), error });
                 }
                 None
             }
@@ -125,11 +122,9 @@ impl Database {
         };
         match found {
             Some(FORMAT) => Ok(()),
-            Some(found) => Err(OrderedStoreError::Version {
-                path: path.to_owned(),
-                found,
-                known: FORMAT,
-            }),
+            Some(found) => {
+                Err(OrderedStoreError::Version { path: path.to_owned(), found, known: FORMAT })
+            }
             None => Err(OrderedStoreError::Foreign {
                 path: path.to_owned(),
                 detail: "it lacks the row that says its format".to_owned(),

@@ -1,6 +1,8 @@
 //! Figures, not tests: `cargo test -- --ignored --nocapture measure`. `MIRRORMESH_MEASURE` names the
 //! directory, which should lie on a journalled file system.
 
+#![allow(clippy::disallowed_methods, clippy::print_stdout)] // It measures, and says what.
+
 use std::time::{Duration, Instant};
 
 use redb::{Durability, ReadableDatabase, TableDefinition};
@@ -135,7 +137,8 @@ fn measure_durable_commits_side_by_side() {
             for thread in 0..threads {
                 scope.spawn(move || {
                     for index in 0..200 {
-                        store.commit(rows(thread * 1_000 + index..thread * 1_000 + index + 1), true)
+                        store
+                            .commit(rows(thread * 1_000 + index..thread * 1_000 + index + 1), true)
                             .unwrap();
                     }
                 });
@@ -226,8 +229,7 @@ fn measure_filling_by_size_of_memory() {
         for megabytes_of_memory in [8, 16, 32, 64] {
             let folder = folder();
             let path = folder.path().join("store");
-            let store =
-                OrderedStore::open_with_memory(&path, megabytes_of_memory << 20).unwrap();
+            let store = OrderedStore::open_with_memory(&path, megabytes_of_memory << 20).unwrap();
             let start = Instant::now();
             for index in 0..1_000 {
                 let mut batch = Batch::default();

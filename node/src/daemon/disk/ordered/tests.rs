@@ -1,3 +1,5 @@
+#![allow(clippy::print_stderr)] // What is skipped is said.
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -45,7 +47,9 @@ fn a_commit_is_seen_at_once_and_tables_are_apart() {
     let store = open(&folder);
     store.commit(batch(&[(Table::Index, "a", Some("1"))]), false).unwrap();
     store.commit(batch(&[(Table::State, "a", Some("2"))]), true).unwrap();
-    store.commit(batch(&[(Table::State, "b", Some("3")), (Table::State, "a", None)]), false).unwrap();
+    store
+        .commit(batch(&[(Table::State, "b", Some("3")), (Table::State, "a", None)]), false)
+        .unwrap();
     assert_eq!(get(&store, Table::Index, "a").as_deref(), Some("1"));
     assert_eq!(get(&store, Table::State, "a"), None);
     assert_eq!(get(&store, Table::State, "b").as_deref(), Some("3"));
@@ -59,8 +63,11 @@ fn the_last_write_of_a_batch_wins() {
     let store = open(&folder);
     for durable in [false, true] {
         let key = if durable { "durable" } else { "not" };
-        let writes =
-            [(Table::Kept, key, Some("1")), (Table::Kept, key, None), (Table::Kept, key, Some("2"))];
+        let writes = [
+            (Table::Kept, key, Some("1")),
+            (Table::Kept, key, None),
+            (Table::Kept, key, Some("2")),
+        ];
         store.commit(batch(&writes), durable).unwrap();
         assert_eq!(get(&store, Table::Kept, key).as_deref(), Some("2"));
     }

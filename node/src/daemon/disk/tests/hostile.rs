@@ -84,7 +84,8 @@ fn a_symlink_is_never_followed_even_if_swapped_in_all_the_time() {
         let at = docroot.as_fd();
         scope.spawn(move || {
             while !stop.load(Ordering::Relaxed) {
-                names::rename(at, &name("directory"), at, &name("other"), Rename::Exchange).unwrap();
+                names::rename(at, &name("directory"), at, &name("other"), Rename::Exchange)
+                    .unwrap();
             }
         });
         for opener in openers() {
@@ -150,5 +151,4 @@ fn the_mount_is_known() {
     let work = fixture.disk.open_place(Place::Work).unwrap();
     assert_eq!(status::mount_of(work).unwrap(), mount);
     assert!(status::mount_of_by_proc(docroot.as_fd()).is_some());
-
 }

@@ -1,3 +1,5 @@
+#![allow(clippy::disallowed_methods)] // It is about how long things take.
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,7 @@
 //! Figures, not tests: see the ordered store's.
 
+#![allow(clippy::disallowed_methods, clippy::print_stdout)] // It measures, and says what.
+
 use std::time::{Duration, Instant};
 
 use super::*;

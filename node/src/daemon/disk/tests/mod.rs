@@ -1,8 +1,10 @@
+#![allow(clippy::print_stderr, clippy::print_stdout)] // What is skipped is said.
+
+mod attributes;
 mod files;
 mod hostile;
 mod leasing;
 mod measure;
-mod attributes;
 mod naming;
 
 use std::path::PathBuf;
@@ -153,8 +155,9 @@ fn files_and_a_batch_become_durable_together() {
     let fixture = Fixture::new();
     let docroot = fixture.docroot();
     for count in [0, 1, 3, 100] {
-        let files: Vec<File> =
-            (0..count).map(|index| fixture.file(&docroot, &format!("{count}-{index}"), b"x")).collect();
+        let files: Vec<File> = (0..count)
+            .map(|index| fixture.file(&docroot, &format!("{count}-{index}"), b"x"))
+            .collect();
         let mut batch = Batch::default();
         batch.put(Table::State, format!("{count}"), "done");
         let files: Vec<&File> = files.iter().collect();

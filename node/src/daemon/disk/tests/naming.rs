@@ -44,7 +44,10 @@ fn three_hundred_levels_and_paths_over_4096_bytes() {
     let file = fixture.disk.open_file(&here, &name("deep")).unwrap();
     let mut buffer = [0; 16];
     assert_eq!(fixture.disk.read(&file, 0, &mut buffer).unwrap(), 7);
-    fixture.disk.rename(&here, &name("deep"), &fixture.docroot(), &name("up"), Rename::Keep).unwrap();
+    fixture
+        .disk
+        .rename(&here, &name("deep"), &fixture.docroot(), &name("up"), Rename::Keep)
+        .unwrap();
 }
 
 #[test]
@@ -93,7 +96,8 @@ fn a_rename_replaces_keeps_or_exchanges() {
     let disk = &fixture.disk;
     let docroot = fixture.docroot();
     let inode = |of: &str| disk.stat(&docroot, &name(of)).unwrap().inode;
-    let rename = |old: &str, new: &str, how| disk.rename(&docroot, &name(old), &docroot, &name(new), how);
+    let rename =
+        |old: &str, new: &str, how| disk.rename(&docroot, &name(old), &docroot, &name(new), how);
     fixture.file(&docroot, "a", b"a");
     fixture.file(&docroot, "b", b"b");
     disk.make_directory(&docroot, &name("full"), 0o755).unwrap();

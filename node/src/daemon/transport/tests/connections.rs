@@ -34,11 +34,8 @@ async fn the_second_address_is_tried_when_the_first_is_dead() {
     let (mut left, mut right) = (End::new(1), End::new(2));
     let nobody = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let dead = nobody.local_addr().unwrap().to_string();
-    left.endpoint.dial(right.id, vec![
-        "name.invalid:1".to_owned(),
-        dead,
-        right.address().to_string(),
-    ]);
+    left.endpoint
+        .dial(right.id, vec!["name.invalid:1".to_owned(), dead, right.address().to_string()]);
     assert_eq!(left.connected().await.peer, right.id);
     assert_eq!(right.connected().await.peer, left.id);
 }

@@ -6,11 +6,8 @@ use super::*;
 
 /// An end on a runtime of its own, which can be cut off in the middle.
 fn mortal(seed: u8, address: SocketAddr) -> (tokio::runtime::Runtime, End) {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let end = {
         let _inside = runtime.enter();
         End::on(seed, address)

@@ -112,9 +112,10 @@ impl Set {
     /// Whether a loss above `path` is in the set. Nothing is below a loss, so that it would be the
     /// last before `path`.
     fn is_covered(&self, path: &Path) -> bool {
-        self.kinds.range(..path).next_back().is_some_and(|(before, (kind, _))| {
-            *kind == HintKind::Lost && path.starts_with(before)
-        })
+        self.kinds
+            .range(..path)
+            .next_back()
+            .is_some_and(|(before, (kind, _))| *kind == HintKind::Lost && path.starts_with(before))
     }
 
     fn remove_below(&mut self, path: &Path) {

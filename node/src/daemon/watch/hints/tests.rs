@@ -35,11 +35,8 @@ fn a_path_is_hinted_once_and_the_later_kind_counts() {
     ] {
         hints.add(path(text), kind);
     }
-    let expected = [
-        hint("a", HintKind::Complete),
-        hint("b", HintKind::Changing),
-        hint("c", HintKind::Lost),
-    ];
+    let expected =
+        [hint("a", HintKind::Complete), hint("b", HintKind::Changing), hint("c", HintKind::Lost)];
     assert_eq!(all(&mut receiver), expected);
     assert_eq!(all(&mut receiver), []);
 }

@@ -1,13 +1,10 @@
 //! From what `notify` reports to hints. Runs on the thread of one instance, for each event.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use mirrormesh_merkle::Path;
-use notify::event::{
-    AccessKind, AccessMode, CreateKind, Event, EventKind, ModifyKind, RenameMode,
-};
 use notify::EventHandler;
+use notify::event::{AccessKind, AccessMode, CreateKind, Event, EventKind, ModifyKind, RenameMode};
 
 use super::Shared;
 use super::state::Removal;
@@ -47,7 +44,7 @@ impl Handler {
     }
 
     /// What an event about a path is worth; also forgets watches that it ends.
-    fn kind(&self, event: &Event, full: &PathBuf, path: &Path) -> Option<HintKind> {
+    fn kind(&self, event: &Event, full: &std::path::Path, path: &Path) -> Option<HintKind> {
         Some(match event.kind {
             EventKind::Create(CreateKind::Folder) => HintKind::Lost,
             EventKind::Create(_) => match disk::kind_of_path(full) {
@@ -88,7 +85,9 @@ impl Handler {
         let ended = by_name
             && removed.iter().any(|(below, placed)| below == path && placed.shard == self.shard);
         let left = removed.into_iter().filter(|(_, placed)| !ended || placed.shard != self.shard);
-        state.removals.extend(left.map(|(path, placed)| Removal::Watch { shard: placed.shard, path }));
+        state
+            .removals
+            .extend(left.map(|(path, placed)| Removal::Watch { shard: placed.shard, path }));
         if !state.removals.is_empty() {
             drop(state);
             self.shared.changed.notify_all();

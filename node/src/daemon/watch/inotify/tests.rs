@@ -1,3 +1,5 @@
+#![allow(clippy::disallowed_methods, clippy::print_stderr)] // Deadlines; skips are said.
+
 use std::collections::BTreeSet;
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -234,6 +236,37 @@ fn removed_directories_are_forgotten_and_may_come_back() {
 }
 
 #[test]
+fn after_a_barrier_everything_before_it_has_been_hinted() {
+    let mut watching = Watching::new(100, 3);
+    for directory in ["", "a", "b", "c", "d", "e"] {
+        std::fs::create_dir_all(watching.full(directory)).unwrap();
+        assert_eq!(watching.watch(directory), Watched::Yes);
+    }
+    assert!(watching.watch.barrier());
+    while !watching.receiver.try_recv_batch().is_empty() {}
+    for round in 0..50 {
+        let mut made = BTreeSet::new();
+        for index in 0..200 {
+            let text = format!("{}/{round}-{index}", ["a", "b", "c", "d", "e"][index % 5]);
+            std::fs::write(watching.full(&text), "x").unwrap();
+            made.insert(path(&text));
+        }
+        assert!(watching.watch.barrier());
+        loop {
+            let batch = watching.receiver.try_recv_batch();
+            if batch.is_empty() {
+                break;
+            }
+            for hint in batch {
+                assert_eq!(hint.kind, HintKind::Complete);
+                made.remove(&hint.path);
+            }
+        }
+        assert_eq!(made, BTreeSet::new());
+    }
+}
+
+#[test]
 fn the_limit_is_told() {
     let mut watching = Watching::new(3, 2);
     for directory in ["a", "b", "c"] {
@@ -244,6 +277,7 @@ fn the_limit_is_told() {
     let status = watching.watch.status();
     assert_eq!((status.watches, status.limit, status.unwatched), (3, 3, 1));
     assert!(status.reason.contains("at most 3"), "{}", status.reason);
+    assert!(!watching.watch.barrier());
     let json = serde_json::to_value(&status).unwrap();
     assert_eq!(json["backend"], "inotify");
     std::fs::remove_dir(watching.full("b")).unwrap();

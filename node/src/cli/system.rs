@@ -1,11 +1,13 @@
-//! Entropy of the operating system.
+//! Entropy and the wall clock of the operating system.
 
+use mirrormesh_gossip::Wall;
 use rustix::rand::{GetRandomFlags, getrandom};
+use rustix::time::{ClockId, clock_gettime};
 
 use super::failure::Failure;
 
 /// Bytes that nobody can guess.
-pub(crate) fn bytes<const N: usize>() -> Result<[u8; N], Failure> {
+pub(crate) fn entropy<const N: usize>() -> Result<[u8; N], Failure> {
     let mut bytes = [0; N];
     let mut filled = 0;
     while filled < N {
@@ -16,4 +18,10 @@ pub(crate) fn bytes<const N: usize>() -> Result<[u8; N], Failure> {
         }
     }
     Ok(bytes)
+}
+
+/// Now, for people.
+pub(crate) fn wall() -> Wall {
+    let now = clock_gettime(ClockId::Realtime);
+    Wall(now.tv_sec.saturating_mul(1_000_000_000).saturating_add(now.tv_nsec))
 }

@@ -1,0 +1,113 @@
+//! Why the daemon did not start, or ended by itself.
+
+use std::fmt::Display;
+use std::io;
+
+use crate::core::{SetupError, StopReason};
+use crate::daemon::config::ConfigError;
+use crate::daemon::key::KeyFileError;
+use crate::daemon::lock::LockError;
+use crate::daemon::places::PlaceError;
+use crate::daemon::transport::EndpointError;
+
+/// Failed; the reason is in the message.
+const FAILED: u8 = 1;
+/// No cluster is here.
+const NO_CLUSTER: u8 = 10;
+/// Removed from the cluster.
+const REFUSED: u8 = 12;
+
+/// Why `run` failed, in the words of the command line.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct RunError {
+    /// Exit code.
+    pub exit: u8,
+    /// What is wrong, in one line.
+    pub message: String,
+    /// What to do; may be empty.
+    pub hint: String,
+}
+
+impl RunError {
+    /// Exit code 1 with a message.
+    pub(super) fn failed(message: impl Into<String>) -> RunError {
+        RunError { exit: FAILED, message: message.into(), hint: String::new() }
+    }
+
+    pub(super) fn hint(mut self, hint: &str) -> RunError {
+        hint.clone_into(&mut self.hint);
+        self
+    }
+
+    pub(super) fn cannot_listen(place: &dyn Display, error: &io::Error) -> RunError {
+        RunError::failed(format!("cannot listen on {place}: {error}"))
+    }
+
+    /// What a stop of the core is to the command line.
+    pub(super) fn of(reason: StopReason) -> Result<(), RunError> {
+        match reason {
+            StopReason::Asked => Ok(()),
+            StopReason::Removed => Err(RunError {
+                exit: REFUSED,
+                message: "this node was removed from the cluster".to_owned(),
+                hint: "to come back: remove its state directory and join again".to_owned(),
+            }),
+            StopReason::Broken(reason) => Err(RunError::failed(reason)),
+        }
+    }
+
+    fn no_cluster() -> RunError {
+        RunError {
+            exit: NO_CLUSTER,
+            message: "there is no cluster in this state directory".to_owned(),
+            hint: "mirrormesh init, or mirrormesh join".to_owned(),
+        }
+    }
+}
+
+impl From<ConfigError> for RunError {
+    fn from(error: ConfigError) -> RunError {
+        match error {
+            ConfigError::Missing(_) => RunError::no_cluster(),
+            other => RunError::failed(other.to_string()),
+        }
+    }
+}
+
+impl From<KeyFileError> for RunError {
+    fn from(error: KeyFileError) -> RunError {
+        match error {
+            KeyFileError::Missing(_) => RunError::no_cluster(),
+            other => RunError::failed(other.to_string()),
+        }
+    }
+}
+
+impl From<LockError> for RunError {
+    fn from(error: LockError) -> RunError {
+        RunError::failed(error.to_string()).hint("one daemon for one state directory")
+    }
+}
+
+impl From<PlaceError> for RunError {
+    fn from(error: PlaceError) -> RunError {
+        RunError::failed(error.to_string()).hint(error.hint())
+    }
+}
+
+impl From<EndpointError> for RunError {
+    fn from(error: EndpointError) -> RunError {
+        RunError::failed(error.to_string())
+            .hint("stop what uses the address, or set listen in mirrormesh.toml")
+    }
+}
+
+impl From<SetupError> for RunError {
+    fn from(error: SetupError) -> RunError {
+        match error {
+            SetupError::NoCluster => RunError::no_cluster(),
+            SetupError::Damaged(_) => RunError::failed(error.to_string()),
+        }
+    }
+}
