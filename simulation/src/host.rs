@@ -64,6 +64,8 @@ pub(crate) struct Held {
 /// What an operator waits for: the version of each path at the call.
 pub(crate) struct Wait {
     pub(crate) versions: BTreeMap<Vec<u8>, usize>,
+    /// Who was a member.
+    pub(crate) members: Vec<usize>,
 }
 
 /// See the module's head.
@@ -152,6 +154,11 @@ impl Host {
             Program::Running(node) => Some(node),
             _ => None,
         }
+    }
+
+    /// Whether it had joined when an operator began to wait.
+    pub(crate) fn joined_before(&self, wait: &Wait) -> bool {
+        wait.members.contains(&self.life.host)
     }
 
     pub(crate) fn is_up(&self) -> bool {

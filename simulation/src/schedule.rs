@@ -9,12 +9,12 @@ use std::collections::BinaryHeap;
 use crate::draw::Draws;
 
 /// Nanoseconds of virtual time since the start of a world.
-pub type Time = u64;
+pub(crate) type Time = u64;
 
 /// One millisecond.
-pub const MILLISECOND: Time = 1_000_000;
+pub(crate) const MILLISECOND: Time = 1_000_000;
 /// One second.
-pub const SECOND: Time = 1_000 * MILLISECOND;
+pub(crate) const SECOND: Time = 1_000 * MILLISECOND;
 
 #[derive(Debug)]
 struct Entry<T> {

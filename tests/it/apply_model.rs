@@ -191,7 +191,10 @@ fn run(seed: u64) {
     if draws.one_in(4) {
         follower.durability = Durability::Relaxed;
     }
-    let mut last = follower.pass().expect("applies");
+    let mut last = match draws.one_in(3) {
+        true => follower.all_at_once().expect("applies"),
+        false => follower.pass().expect("applies"),
+    };
     // Coarse time stamps let a row be doubted: then it is looked at first.
     if !last.look.is_empty() {
         assert!(options.time_step > 1_000, "seed {seed}: {last:?}");

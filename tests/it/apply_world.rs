@@ -11,12 +11,13 @@ use mirrormesh::store::pending::Pending;
 use mirrormesh::store::stage::stage;
 use mirrormesh::store::tree_value::{decode_tree, encode_tree};
 use mirrormesh::store::{
-    Apply, Batch, Depth, Disk, Done, Durability, Excludes, FileKind, Job, JobError, KeptReason,
-    Look, Observe, ObserveLimits, Parcel, Phase, Plan, PlanCursor, Side, Stage, StageStep, Staged,
-    Table, recover, run, state,
+    Apply, Batch, Depth, Disk, Done, Durability, Excludes, FileKind, Item, Job, JobError,
+    KeptReason, Look, Observe, ObserveLimits, Parcel, Phase, Plan, PlanCursor, Side, Stage, StageStep, Staged,
+    Table, Want, recover, run, state,
 };
 use mirrormesh_merkle::{
-    Change, File, Hash, MemoryNodes, Path, Record, Symlink, Time, Tree, content_hash, update,
+    Change, Difference, File, Hash, MemoryNodes, Path, Record, Symlink, Time, Tree, content_hash,
+    difference, update,
 };
 use mirrormesh_simulation::disk::{Seen, SimDisk};
 
@@ -190,6 +191,42 @@ impl<'a> Follower<'a> {
                 None => return Ok(outcome),
             }
         }
+    }
+
+    /// Everything that differs as one parcel, as the proof of a short delta makes it.
+    pub(crate) fn all_at_once(&mut self) -> Result<Outcome, JobError> {
+        let pending = Pending::new(self.disk);
+        let (old, new) = (current(self.disk).root, self.target.root);
+        let differences = difference(&pending, &old, &new, None, 10_000).expect("differences");
+        let mut items: Vec<Item> = differences
+            .into_iter()
+            .map(|Difference { path, old, new }| Item { path, old, new })
+            .collect();
+        items.sort_by(|left, right| left.path.cmp(&right.path));
+        let want = |item: &Item| match (&item.old, &item.new) {
+            (Some(Record::File(old)), Some(Record::File(new))) if old.content == new.content => None,
+            (_, Some(Record::File(file))) if file.size > 0 => {
+                Some(Want { content: file.content, size: file.size, path: item.path.clone() })
+            }
+            _ => None,
+        };
+        // Some contents are here already; those that move need not be sent.
+        let wants = items.iter().filter_map(want).filter(|want| want.content.as_bytes()[0] & 1 == 0);
+        let wants: Vec<Want> = wants.collect();
+        let missing = items.iter().filter_map(want).filter(|want| {
+            !self.is_here(&want.content) && !wants.iter().any(|other| other.content == want.content)
+        });
+        let wants: Vec<Want> = missing.chain(wants.iter().cloned()).collect();
+        let parcel = Parcel { items, wants, large: None, request: Bytes::new() };
+        let mut outcome = Outcome::default();
+        self.parcel(Arc::new(parcel), &mut outcome)?;
+        Ok(outcome)
+    }
+
+    fn is_here(&self, content: &Hash) -> bool {
+        let docroot = self.disk.tree_of_docroot();
+        let here = docroot.values().filter_map(|seen| seen.content.as_ref());
+        here.into_iter().any(|here| here.hash() == *content)
     }
 
     pub(crate) fn parcel(

@@ -118,6 +118,8 @@ struct Run<'d, D: Disk> {
     moving: BTreeSet<Path>,
     /// Directories that are made in `displaced` to take the place of a file or link.
     conversions: BTreeMap<Path, Name>,
+    /// Directories in whose place the target has something else.
+    giving_way: BTreeSet<Path>,
     records: BTreeMap<Path, Recorded>,
     /// Paths that were directories and are not: the rows below go.
     dropped: Vec<Path>,
@@ -151,6 +153,7 @@ impl<'d, D: Disk> Run<'d, D> {
             intents: BTreeSet::new(),
             moving: BTreeSet::new(),
             conversions: BTreeMap::new(),
+            giving_way: BTreeSet::new(),
             records: BTreeMap::new(),
             dropped: Vec::new(),
             touched: BTreeSet::new(),
@@ -189,6 +192,7 @@ impl<'d, D: Disk> Run<'d, D> {
         let flushed = match self.is_durable() {
             true if files.is_empty() && batch.writes.is_empty() => Ok(()),
             true => self.disk.sync_files_and_commit(&files, batch),
+            false if batch.writes.is_empty() => Ok(()),
             false => self.disk.commit(batch, false),
         };
         match flushed {

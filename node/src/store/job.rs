@@ -158,7 +158,8 @@ pub struct Look {
     pub path: Path,
     /// How far.
     pub depth: Depth,
-    /// Only what comes after this directory in the order of the scan: a scan that goes on.
+    /// Only what comes after this path, in the order of paths: a look that goes on. The path need
+    /// not be there any more. The name at `path` itself is looked at all the same.
     pub after: Option<Path>,
 }
 
@@ -267,11 +268,12 @@ pub struct Observed {
     pub unlisted: Vec<(Path, Unlisted)>,
     /// Names in `unlisted` beyond the 256.
     pub unlisted_more: u64,
-    /// Directories all of whose names were looked at (for `unlisted` to be forgotten); 256 at most.
+    /// Directories all of whose names were looked at by this job (for `unlisted` to be forgotten);
+    /// 256 at most.
     pub finished: Vec<Path>,
     /// Files for HashFile; at most 16, further ones come back in `more`.
     pub large: Vec<Path>,
-    /// Looks that are left.
+    /// Looks that are left; each path once.
     pub more: Vec<Look>,
     /// Names looked at.
     pub names: u64,

@@ -289,7 +289,7 @@ fn small_new_contents_come_inline() {
     let bytes: usize = inline.iter().map(|inline| inline.bytes.len()).sum();
     assert!(bytes <= 64 * 1024);
     assert!(inline.iter().all(|inline| content_hash(&inline.bytes) == inline.content));
-    let small: Vec<_> = inline.iter().filter(|inline| inline.bytes == &b"small"[..]).collect();
+    let small: Vec<_> = inline.iter().filter(|inline| inline.bytes == b"small"[..]).collect();
     assert_eq!(small.len(), 1);
     fixture.pass(1_000);
     fixture.disk.user_chmod("small", 0o600).unwrap();

@@ -122,7 +122,9 @@ impl<D: Disk> Run<'_, D> {
         if path.is_root() || wanted.as_ref().map(Record::from) != item.new {
             return Ok(false);
         }
-        if self.report.is_below_look(path) {
+        // What lies below a directory that gives way goes with it.
+        let gives_way = (1..path.depth()).any(|depth| self.giving_way.contains(&path.ancestor(depth)));
+        if gives_way || self.report.is_below_look(path) {
             return Ok(false);
         }
         if item.new.as_ref().is_some_and(|new| new.attributes().is_some()) {
@@ -237,6 +239,11 @@ impl<D: Disk> Run<'_, D> {
             (Some(row), Some(stat)) => row.seen == Seen::of(stat) && stat.links == 1,
             _ => false,
         };
+        let is_directory =
+            |record: &Option<Record>| matches!(record, Some(Record::Directory { .. }));
+        if item.new.is_some() && is_directory(&was) && !is_directory(&item.new) {
+            self.giving_way.insert(item.path.clone());
+        }
         let task = self.task(item, row);
         match (&item.new, &was) {
             (Some(Record::Directory { .. }), Some(Record::Directory { .. })) => {

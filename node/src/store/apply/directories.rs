@@ -4,7 +4,7 @@
 //! with the label, default rights and group that its parent hands down. Where a file or link is, it
 //! is made in `displaced` and takes its place when everything in it is staged.
 
-use mirrormesh_merkle::{Path, Record};
+use mirrormesh_merkle::{Name, Path, Record};
 
 use super::super::disk::{Disk, DiskErrorKind, DiskResult};
 use super::super::index::{IndexRow, Seen};
@@ -91,6 +91,7 @@ impl<D: Disk> Run<'_, D> {
         for staged in staged {
             self.discard(staged).ok();
         }
+        let conversions: Vec<Name> = self.conversions.values().cloned().collect();
         for (path, recorded) in std::mem::take(&mut self.records).into_iter().rev() {
             let made = matches!(
                 (&recorded.old, &recorded.new),
@@ -100,6 +101,9 @@ impl<D: Disk> Run<'_, D> {
                 let above = self.landing(&parent);
                 above.and_then(|above| self.disk.remove_directory(&above, &name)).ok();
             }
+        }
+        for name in conversions {
+            self.remove_displaced(&name).ok();
         }
     }
 }

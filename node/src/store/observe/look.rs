@@ -76,21 +76,20 @@ impl<D: Disk> Observation<'_, D> {
         if let Some(above) = self.unknown_above(&path)? {
             return self.look_at_name(&above);
         }
-        match self.examine(&path)? {
-            Way::Barred => {
-                self.look_along(&path)?;
-                // If the way is open now, what is inside is for another job to look at.
-                if look.depth != Depth::Name {
-                    self.leave(look);
-                }
-                Ok(())
-            }
+        let mut way = self.examine(&path)?;
+        if way == Way::Barred {
+            self.look_along(&path)?;
+            way = self.examine(&path)?;
+        }
+        match way {
+            // What lies on the way is listed; this look is repeated with it.
+            Way::Barred => self.put_off(&path, Unlisted::Moving),
+            Way::Open(Step::Done) => Ok(()),
+            Way::Open(Step::Directory(found)) => self.look_inside(look, found),
             Way::Open(Step::Full) => {
                 self.leave(look);
                 Ok(())
             }
-            Way::Open(Step::Done) => Ok(()),
-            Way::Open(Step::Directory(found)) => self.look_inside(look, found),
         }
     }
 
