@@ -97,7 +97,10 @@ pub(crate) struct Host {
     pub(crate) is_full: bool,
     /// Changes of the docroot when the checkers last compared it.
     pub(crate) compared: Option<(u64, String)>,
+    /// Epoch and number of the newest head it said it holds in this life.
     pub(crate) newest: (u64, u64),
+    /// The same of what it said it has in line, in any life.
+    pub(crate) in_line: (u64, u64),
 }
 
 impl Host {
@@ -125,6 +128,7 @@ impl Host {
             is_full: false,
             compared: None,
             newest: (0, 0),
+            in_line: (0, 0),
         }
     }
 
@@ -145,6 +149,8 @@ impl Host {
         self.waits.clear();
         self.crash_plan = None;
         self.compared = None;
+        // What was not durable may be heard of again.
+        self.newest = self.in_line;
         // The name of the next life is taken at once: nothing of this one is current any more.
         self.life.number += 1;
     }

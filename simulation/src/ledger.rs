@@ -73,6 +73,8 @@ pub(crate) struct Ledger {
     /// What went wrong.
     pub(crate) violations: Vec<(&'static str, String)>,
     pub(crate) checked_changes: u64,
+    /// Visible changes in words, if somebody wants to hear of them.
+    pub(crate) told: Option<Vec<String>>,
 }
 
 impl Ledger {
@@ -135,6 +137,10 @@ impl Ledger {
             return;
         }
         self.checked_changes += 1;
+        if let Some(told) = &mut self.told {
+            let who = actor.map_or("crash".into(), |actor| format!("{actor:?}"));
+            told.push(format!("{host} shows {}: {before:?} -> {after:?} ({who})", show(&path)));
+        }
         if host == self.origin {
             if actor == Some(Actor::Mirrormesh) && !self.origin_repairs {
                 let text = format!("{}: {before:?} became {after:?}", show(&path));
@@ -260,10 +266,9 @@ impl Ledger {
 
     /// Takes a published tree; checks that it says nothing that never was.
     pub(crate) fn publish(&mut self, head: Published) {
-        if let Some(other) =
-            self.heads.iter().find(|it| (it.epoch, it.seq) == (head.epoch, head.seq))
-        {
-            let text = format!("epoch {} seq {}: {} and {}", head.epoch, head.seq, other.root, head.root);
+        let last = self.heads.last().map_or((0, 0), |last| (last.epoch, last.seq));
+        if (head.epoch, head.seq) <= last {
+            let text = format!("epoch {} seq {} after {last:?}", head.epoch, head.seq);
             self.violation("one head a number", text);
         }
         let number = self.heads.len();

@@ -41,6 +41,7 @@ pub const SWITCHES: &[(&str, &str)] = &[
     ("held-open", "files stay open for writing"),
     ("bulk", "many small files come and go at once"),
     ("types", "names change their kind"),
+    ("links", "files have several names"),
     ("large", "files too large for a parcel"),
     ("late", "members join late"),
     ("remove", "a member is removed"),

@@ -59,6 +59,7 @@ impl Users {
             .filter(|(name, _)| match *name {
                 "replace" | "write" => true,
                 "types" | "bulk" => on(name),
+                "link" => on("links"),
                 _ => draws.of("edit-kind", 0).next() ^ draws.of(name, 77).next() < u64::MAX / 4 * 3,
             })
             .copied()

@@ -139,6 +139,7 @@ impl World {
     /// Runs a world to its end.
     pub(crate) fn run(scenario: &Scenario, seed: u64, telling: Telling) -> Outcome {
         let mut world = World::new(scenario, seed, telling);
+        world.ledger.borrow_mut().told = (telling != Telling::Nothing).then(Vec::new);
         world.begin();
         while world.verdict.is_none() {
             let Some((at, happening)) = world.schedule.pop() else { break };

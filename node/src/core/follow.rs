@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
-use mirrormesh_gossip::{Head, HeadVerdict, Instant, NodeId, Refusal, SignedHead};
+use mirrormesh_gossip::{Document, Head, HeadVerdict, Instant, NodeId, Refusal, SignedHead};
 use mirrormesh_merkle::{Hash, Tree, Walk};
 
 use super::event::{ConnectionId, Effect, StreamId};
@@ -147,7 +147,11 @@ impl Node {
         match self.authority.consider_head(&signed, document) {
             Ok(HeadVerdict::Known) => {}
             Ok(HeadVerdict::Newer(head)) => {
-                if self.is_origin() {
+                // The document is the one that the proven head names: it needs no tree.
+                let document = document.and_then(|bytes| Document::decode(bytes).ok());
+                if document.is_some_and(|document| document.revokes(&self.id)) {
+                    self.was_removed();
+                } else if self.is_origin() {
                     self.own_newer_head(signed, head, push);
                 } else {
                     self.offer(signed, head, push);
@@ -175,9 +179,6 @@ impl Node {
                 *self.refused.entry("old-head").or_default() += 1;
             }
             Err(refusal) => self.refuse(peer, refusal_name(&refusal), refusal),
-        }
-        if self.authority.membership(&self.id) == mirrormesh_gossip::Membership::Revoked {
-            self.was_removed();
         }
     }
 

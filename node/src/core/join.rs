@@ -82,7 +82,6 @@ impl Node {
             .admit(member)
             .and_then(|()| draft.validate_publishable(&self.id));
         if let Err(error) = admitted {
-            self.refuse(peer, "bad-join", &error);
             return self.refuse_join(connection, &error.to_string());
         }
         self.tokens = tokens;

@@ -176,7 +176,13 @@ impl Node {
         self.wall = moment.wall;
         if !self.stopped {
             self.dispatch(event);
-            self.advance();
+            if !self.stopped {
+                self.advance();
+            }
+            let is_stop = |effect: &Effect| matches!(effect, Effect::Stop(_));
+            if self.stopped && let Some(last) = self.out.iter().position(is_stop) {
+                self.out.truncate(last + 1);
+            }
         }
         std::mem::swap(effects, &mut self.out);
     }

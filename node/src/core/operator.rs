@@ -278,6 +278,10 @@ impl Node {
                 self.dirty.look(path.clone(), Depth::Name, self.now);
                 self.answer_done(id, format!("restored to {path}"));
             }
+            Ok(Done::Kept(KeptDone::Dropped(0, _))) => {
+                let hint = "see `mirrormesh kept list`";
+                self.answer_refused(id, 12, "nothing set aside has such a number", hint);
+            }
             Ok(Done::Kept(KeptDone::Dropped(count, bytes))) => {
                 self.kept = (self.kept.0.saturating_sub(count), self.kept.1.saturating_sub(bytes));
                 self.answer_done(id, format!("{count} dropped, {bytes} bytes freed"));
@@ -389,6 +393,7 @@ impl Node {
             match self.published_tree() {
                 _ if member.id == self.id => roots.push(self.current.root),
                 Some(tree) if origin => roots.push(tree.root),
+                _ if let Some(root) = self.reported_root(&member.id) => roots.push(root),
                 _ => {
                     let message = format!("this node does not have the tree of {name}");
                     return self.answer_refused(id, 12, &message, &format!("run this on {name}"));
@@ -398,6 +403,13 @@ impl Node {
         self.operator.comparing.insert(id, (roots[0], roots[1]));
         let job = Job::Compare(Compare { old: roots[0], new: roots[1], after: None });
         self.operator_job(id, job);
+    }
+
+    /// The root a member reports, if its nodes are held here.
+    fn reported_root(&self, member: &NodeId) -> Option<mirrormesh_merkle::Hash> {
+        let report = self.peers.members.get(member)?.report.as_ref()?;
+        let root = mirrormesh_merkle::Hash::from_bytes(*report.root);
+        self.holds_root(root).then_some(root)
     }
 
     fn compared(&mut self, id: CommandId, items: Vec<Item>, next: Option<Path>) {

@@ -374,6 +374,18 @@ impl Node {
         (self.is_origin() && self.heartbeats.remaining() > 0).then_some(self.publish.next_heartbeat)
     }
 
+    /// Somebody has just come who has not heard this origin yet.
+    pub(super) fn hurry_heartbeat(&mut self) {
+        self.publish.next_heartbeat = self.now;
+    }
+
+    /// Whether the nodes of a root are held.
+    pub(super) fn holds_root(&self, root: Hash) -> bool {
+        root == self.current.root
+            || self.publish.recent_roots.contains(&root)
+            || self.published_tree().is_some_and(|tree| tree.root == root)
+    }
+
     pub(super) fn advance_heartbeat(&mut self) {
         if !self.is_origin() || self.publish.next_heartbeat > self.now || self.stopping {
             return;

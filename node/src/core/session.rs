@@ -105,18 +105,19 @@ impl Node {
         match frame {
             Frame::Hello(hello) => self.hello(connection, peer, hello),
             Frame::Join(join) if stranger => self.join_asked(connection, peer, join),
+            // Proof needs no greeting: this is how a removed node learns that it is one.
+            Frame::Push(push) if !stranger => self.push_came(connection, peer, push),
             _ if self.peers.member_of(connection).is_none() => {
                 self.refuse(peer, "stranger", "it is no member, or did not greet");
                 self.close(connection, "not a member");
             }
-            Frame::Push(push) => self.push_came(connection, peer, push),
             Frame::Heartbeat(frame) => self.heartbeat_came(connection, peer, &frame.heartbeat),
             Frame::Report(report) => self.report_came(peer, report),
             Frame::Rows(rows) => self.rows_came(peer, rows),
             Frame::AskHead(ask) => self.head_asked(connection, ask.proof_from),
             Frame::Proof(proof) => self.proof_came(connection, peer, &proof.records),
             Frame::Leave(_) => self.leave_asked(peer),
-            Frame::Join(_) | Frame::Joined(_) | Frame::JoinAnswer(_) => {
+            Frame::Push(_) | Frame::Join(_) | Frame::Joined(_) | Frame::JoinAnswer(_) => {
                 self.refuse(peer, "unexpected-frame", "it is for strangers");
             }
             Frame::Unknown(_) => *self.refused.entry("unknown-frame").or_default() += 1,
@@ -147,6 +148,7 @@ impl Node {
             return;
         }
         self.note(Note::Connected { peer });
+        self.hurry_heartbeat();
         let own = self.authority.head().map_or((0, 0), |head| head.position());
         if own > (hello.epoch, hello.seq) || self.is_origin() {
             if let Some(bytes) = self.newest_push() {
@@ -314,8 +316,15 @@ impl Node {
         let report = self.own_report();
         let told = self.told.report.as_ref();
         let awaited = told.is_none_or(|told| {
-            (told.seq, told.tried_seq, told.in_sync, told.epoch, told.errors)
-                != (report.seq, report.tried_seq, report.in_sync, report.epoch, report.errors)
+            (told.seq, told.tried_seq, told.in_sync, told.fresh, told.epoch, told.errors)
+                != (
+                    report.seq,
+                    report.tried_seq,
+                    report.in_sync,
+                    report.fresh,
+                    report.epoch,
+                    report.errors,
+                )
         });
         let pause_over = self.told.at.is_none_or(|at| self.now >= at + REPORT_PAUSE);
         let due = self.told.at.is_none_or(|at| self.now >= at + REPORT_EVERY);

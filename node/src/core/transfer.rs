@@ -174,6 +174,9 @@ impl Node {
         };
         if self.current.root == target.root && only.is_none() {
             self.transfer.retry_at = None;
+            self.transfer.retries = 0;
+            self.transfer.errors.clear();
+            self.transfer.errors_more = 0;
             if self.publish.returning.rolled_back.is_some() {
                 self.rollback_settled();
             }
@@ -270,9 +273,12 @@ impl Node {
         }
         let Ok(Done::Apply(applied)) = result else {
             // A failed flush or a full store: everything is looked at again after a pause.
-            self.transfer.fail(Path::root(), "the disk failed; see the log".into());
             self.look_at_everything();
-            return self.abandon_pass();
+            self.abandon_pass();
+            // It stands until the next pass is over.
+            let reason = "the disk failed; see the log".to_string();
+            self.transfer.errors.insert(Path::root(), reason);
+            return;
         };
         self.unflushed.get_or_insert(self.now);
         self.take_applied(applied);

@@ -161,6 +161,7 @@ impl Node {
                 let report = peer.and_then(|peer| peer.report.as_ref());
                 let done = report.is_some_and(|report| {
                     report.epoch == epoch
+                        && report.fresh
                         && (report.seq.is_some_and(|at| at >= seq)
                             || report.tried_seq.is_some_and(|at| at >= seq))
                 });

@@ -50,9 +50,9 @@ impl Network {
         let (here, there) = (self.next_connection(), self.next_connection());
         let draws = self.draws;
         let (back, _) = self.link_mut(to, from.host).travel(draws, 0);
-        let mut dialler = End::new(from, to, there, true);
+        let mut dialler = End::new(from, to, there);
         dialler.peer = Some(peer);
-        let mut accepted = End::new(acceptor, from.host, here, false);
+        let mut accepted = End::new(acceptor, from.host, here);
         // Nothing reaches the dialler before it knows that it is connected.
         accepted.last_frame = self.now + back;
         self.ends.insert(here, dialler);

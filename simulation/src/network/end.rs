@@ -17,7 +17,6 @@ pub(super) struct End {
     pub(super) peer_host: HostId,
     pub(super) peer: Option<NodeId>,
     pub(super) other: ConnectionId,
-    pub(super) dialled: bool,
     /// It was closed here; nothing is told of it but its end.
     pub(super) closing: bool,
     /// Frames that may still be read.
@@ -32,13 +31,12 @@ pub(super) struct End {
 }
 
 impl End {
-    pub(super) fn new(life: Life, peer_host: HostId, other: ConnectionId, dialled: bool) -> End {
+    pub(super) fn new(life: Life, peer_host: HostId, other: ConnectionId) -> End {
         End {
             life,
             peer_host,
             peer: None,
             other,
-            dialled,
             closing: false,
             credit: FIRST_FRAMES,
             inbox: VecDeque::new(),

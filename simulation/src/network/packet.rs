@@ -1,5 +1,7 @@
 //! What travels between the two ends of a connection, and how.
 
+use std::fmt;
+
 use bytes::Bytes;
 use mirrormesh::core::ConnectionId;
 
@@ -7,7 +9,6 @@ use super::{Network, Traffic};
 use crate::schedule::{SECOND, Time};
 
 /// Something that travels to the other end.
-#[derive(Debug)]
 pub(crate) enum Packet {
     /// A control frame.
     Frame(Bytes),
@@ -23,6 +24,20 @@ pub(crate) enum Packet {
     Reset { stream: u64, by_asker: bool },
     /// The asker has read, and there is room for so many more bytes.
     Room { stream: u64, bytes: u64 },
+}
+
+impl fmt::Debug for Packet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Packet::Frame(bytes) => write!(f, "frame of {}", bytes.len()),
+            Packet::Close(reason) => write!(f, "close: {reason}"),
+            Packet::Request { stream, bytes } => write!(f, "request {stream} of {}", bytes.len()),
+            Packet::Chunk { stream, bytes } => write!(f, "chunk {stream} of {}", bytes.len()),
+            Packet::End { stream } => write!(f, "end {stream}"),
+            Packet::Reset { stream, by_asker } => write!(f, "reset {stream} {by_asker}"),
+            Packet::Room { stream, bytes } => write!(f, "room {stream} {bytes}"),
+        }
+    }
 }
 
 impl Packet {

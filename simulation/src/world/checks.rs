@@ -38,6 +38,10 @@ impl World {
 
     /// Ends the world if a checker has found something.
     pub(crate) fn collect_violations(&mut self) {
+        let told = self.ledger.borrow_mut().told.as_mut().map(std::mem::take);
+        for line in told.into_iter().flatten() {
+            self.trace.remark(|| line);
+        }
         for fault in std::mem::take(&mut self.network.faults) {
             self.violated("bounds", fault);
         }
@@ -139,6 +143,9 @@ impl World {
 
     pub(crate) fn came_in_sync(&mut self, host: HostId, seq: u64, root: Hash) {
         self.statistics.in_sync += 1;
+        let epoch = self.hosts[host].newest.0.max(1);
+        let own = &mut self.hosts[host];
+        own.in_line = own.in_line.max((epoch, seq));
         let mut ledger = self.ledger.borrow_mut();
         if let Some(number) = ledger.head_of(&root.to_string()) {
             let known = ledger.heads[number].seq <= seq;

@@ -77,7 +77,9 @@ impl World {
             Action::Remove { host } => {
                 ends = false;
                 let name = self.hosts[host].name.clone();
-                self.ask(0, Command::Remove { node: name }, Asked::Other).is_some()
+                let is_member = self.hosts[host].is_member;
+                // Whoever is removed before it knows that it is in, never gets in.
+                is_member && self.ask(0, Command::Remove { node: name }, Asked::Other).is_some()
             }
         };
         *self.statistics.faults.entry(step.kind).or_default() += u64::from(hits);
@@ -106,11 +108,15 @@ impl World {
         let watcher = &mut self.hosts[host].watcher;
         watcher.loses = false;
         if std::mem::take(&mut watcher.missed) {
-            let hint = Hint { path: Path::root(), kind: HintKind::Lost };
-            watcher.queue.push_back(Watch::Hint(hint));
             *self.statistics.faults.entry("overflow").or_default() += 1;
-            self.watch_soon(self.hosts[host].life);
+            self.watcher_says_lost(host);
         }
+    }
+
+    pub(crate) fn watcher_says_lost(&mut self, host: HostId) {
+        let hint = Hint { path: Path::root(), kind: HintKind::Lost };
+        self.hosts[host].watcher.queue.push_back(Watch::Hint(hint));
+        self.watch_soon(self.hosts[host].life);
     }
 
     pub(crate) fn give_room(&mut self, host: HostId) {

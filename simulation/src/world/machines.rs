@@ -56,6 +56,9 @@ impl World {
         }
         self.switch_on(host);
         self.set_clock(host);
+        if !self.hosts[host].is_full {
+            self.give_room(host);
+        }
         let life = self.hosts[host].life;
         if !self.hosts[host].is_member {
             if self.begin_joining(host) {
