@@ -73,14 +73,16 @@ pub(crate) struct Ledger {
     /// What went wrong.
     pub(crate) violations: Vec<(&'static str, String)>,
     pub(crate) checked_changes: u64,
+    /// Whether files may have several names.
+    pub(crate) has_links: bool,
     /// Visible changes in words, if somebody wants to hear of them.
     pub(crate) told: Option<Vec<String>>,
 }
 
 impl Ledger {
-    pub(crate) fn new(hosts: usize) -> Ledger {
+    pub(crate) fn new(hosts: usize, has_links: bool) -> Ledger {
         let hosts = (0..hosts).map(|_| Shown::default()).collect();
-        Ledger { hosts, ..Ledger::default() }
+        Ledger { hosts, has_links, ..Ledger::default() }
     }
 
     pub(crate) fn violation(&mut self, checker: &'static str, text: String) {
@@ -102,7 +104,8 @@ impl Ledger {
         let is_directory = |seen: &Option<crate::disk::Seen>| {
             seen.as_ref().is_some_and(|seen| seen.kind == mirrormesh::store::FileKind::Directory)
         };
-        if changes.iter().any(|it| is_directory(&it.before) || is_directory(&it.after)) {
+        // A file that changes under one name changes under its other names too.
+        if self.has_links || changes.iter().any(|it| is_directory(&it.before) || is_directory(&it.after)) {
             return self.replace(host, listing_of(disk), Some(first.actor));
         }
         for change in changes {

@@ -168,7 +168,7 @@ impl Plan {
         // path, by design, and never converges.
         let steps = [1, 1, 4_000_000, 1_000_000_000];
         let step = self.draws.of("time-step", 0).pick(&steps).copied().unwrap_or(1);
-        Options { time_step: step, ..Options::draw(seed) }
+        Options { time_step: step, echo_hints: true, ..Options::draw(seed) }
     }
 
     /// By how much a machine's wall clock is wrong at first.

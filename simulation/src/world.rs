@@ -110,7 +110,7 @@ impl World {
     fn new(scenario: &Scenario, seed: u64, telling: Telling) -> World {
         let plan = Plan::draw(scenario, seed);
         let draws = plan.draws;
-        let ledger = Rc::new(RefCell::new(Ledger::new(plan.nodes)));
+        let ledger = Rc::new(RefCell::new(Ledger::new(plan.nodes, plan.is_on("links"))));
         let users = Users::new(draws, |switch| plan.is_on(switch), Rc::clone(&ledger));
         let hosts: Vec<Host> = (0..plan.nodes)
             .map(|number| Host::new(number, secret_of(draws, number), plan.clock_error(number)))

@@ -17,8 +17,7 @@ use mirrormesh_simulation::disk::{CrashReport, Image, Options, Policy, SimDisk, 
 
 use super::apply_world::{
     Docroot, Follower, Thing, check_equal, check_visible, directory, docroot, file, is_somewhere,
-    link, path, prepare, set_target,
-    store_tree,
+    link, path, prepare, set_target, store_tree,
 };
 
 /// Images at each point of a crash.
@@ -53,10 +52,7 @@ fn scenario<'a>(
     }
 }
 
-fn edited<'a>(
-    edits: impl IntoIterator<Item = (&'a str, Thing)>,
-    scenario: Scenario,
-) -> Scenario {
+fn edited<'a>(edits: impl IntoIterator<Item = (&'a str, Thing)>, scenario: Scenario) -> Scenario {
     Scenario { edits: docroot(edits), ..scenario }
 }
 
@@ -77,22 +73,60 @@ fn other(thing: &Thing) -> Thing {
 fn scenarios() -> Vec<Scenario> {
     vec![
         scenario("add", [], [("a", long("new")), ("d/e/f", file("deep")), ("d/g", file(""))]),
-        scenario("replace", [("a", long("old")), ("b", file("old"))], [("a", long("new")), ("b", file("new"))]),
+        scenario(
+            "replace",
+            [("a", long("old")), ("b", file("old"))],
+            [("a", long("new")), ("b", file("new"))],
+        ),
         scenario("metadata", [("a", long("same"))], [("a", other(&long("same")))]),
-        scenario("move", [("a", long("moved")), ("d/x", file("1"))], [("b", long("moved")), ("e/x", file("1"))]),
+        scenario(
+            "move",
+            [("a", long("moved")), ("d/x", file("1"))],
+            [("b", long("moved")), ("e/x", file("1"))],
+        ),
         scenario("move onto", [("a", long("moved")), ("b", file("old"))], [("b", long("moved"))]),
-        scenario("swap", [("a", long("one")), ("b", long("two"))], [("a", long("two")), ("b", long("one"))]),
-        scenario("chain", [("a", long("1")), ("b", long("2"))], [("b", long("1")), ("c", long("2"))]),
-        scenario("remove", [("a", file("1")), ("d/e/f", file("2")), ("l", link("a"))], [("d/g", file("3"))]),
-        scenario("links", [("l", link("1")), ("f", file("x"))], [("l", link("2")), ("m", link("3")), ("f", link("4"))]),
-        scenario("file to directory", [("a", long("file"))], [("a/b/c", long("below")), ("a/d", long("file"))]),
+        scenario(
+            "swap",
+            [("a", long("one")), ("b", long("two"))],
+            [("a", long("two")), ("b", long("one"))],
+        ),
+        scenario(
+            "chain",
+            [("a", long("1")), ("b", long("2"))],
+            [("b", long("1")), ("c", long("2"))],
+        ),
+        scenario(
+            "remove",
+            [("a", file("1")), ("d/e/f", file("2")), ("l", link("a"))],
+            [("d/g", file("3"))],
+        ),
+        scenario(
+            "links",
+            [("l", link("1")), ("f", file("x"))],
+            [("l", link("2")), ("m", link("3")), ("f", link("4"))],
+        ),
+        scenario(
+            "file to directory",
+            [("a", long("file"))],
+            [("a/b/c", long("below")), ("a/d", long("file"))],
+        ),
         scenario("link to directory", [("a", link("x"))], [("a/b", file("below"))]),
-        scenario("directory to file", [("a/b/c", long("below")), ("a/d", file("1"))], [("a", long("below"))]),
+        scenario(
+            "directory to file",
+            [("a/b/c", long("below")), ("a/d", file("1"))],
+            [("a", long("below"))],
+        ),
         scenario("directory to link", [("a/b/c", file("below"))], [("a", link("elsewhere"))]),
         scenario("modes", [("d", directory())], [("d", Thing::Directory(0o700))]),
-        edited([("a", file("an edit"))], scenario("edit replaced", [("a", long("old"))], [("a", long("new"))])),
+        edited(
+            [("a", file("an edit"))],
+            scenario("edit replaced", [("a", long("old"))], [("a", long("new"))]),
+        ),
         edited([("a", file("an edit"))], scenario("edit removed", [("a", file("old"))], [])),
-        edited([("a", link("edit"))], scenario("edited link", [("a", link("old"))], [("a", link("new"))])),
+        edited(
+            [("a", link("edit"))],
+            scenario("edited link", [("a", link("old"))], [("a", link("new"))]),
+        ),
         edited(
             [("a", file("an edit"))],
             scenario("edit to directory", [("a", file("old"))], [("a/b", long("below"))]),
@@ -210,6 +244,10 @@ impl Scenario {
         if self.edits.is_empty() && outcome.set_aside > 0 {
             return Err(format!("set aside what was nobody's edit: {outcome:?}"));
         }
+        let kept = work.keys().filter(|path| is_kept_thing(path)).count();
+        if listed(&disk).len() != kept {
+            return Err(format!("{kept} things are kept, and {:?} listed", listed(&disk)));
+        }
         let is_left_over =
             |path: &&Vec<u8>| path.starts_with(b"displaced/") || path.starts_with(b"large/");
         match work.keys().find(is_left_over) {
@@ -236,6 +274,11 @@ impl Scenario {
             },
         )
     }
+}
+
+/// Whether a path in the work directory is a thing that is kept, and not below one.
+fn is_kept_thing(path: &[u8]) -> bool {
+    path.strip_prefix(b"kept/").is_some_and(|name| !name.contains(&b'/'))
 }
 
 fn machines() -> Vec<Options> {
@@ -297,6 +340,33 @@ fn a_crash_of_staging_loses_no_more_than_what_was_not_synced() {
 }
 
 #[test]
+fn a_part_is_cut_to_what_is_certainly_on_the_medium() {
+    const PIECE: usize = 8 << 20;
+    let piece: Vec<u8> = (0..PIECE as u64).map(|at| ((at * 0x9e37_79b9) >> 16) as u8).collect();
+    let content = piece.repeat(5);
+    let (hash, size) = (content_hash(&content), content.len() as u64);
+    let things = docroot([("large", file(&content))]);
+    for seed in 0..6 {
+        let disk = SimDisk::new(Options::default());
+        prepare(&disk, &Docroot::new());
+        set_target(&disk, &store_tree(&disk, &things));
+        let chunk = Bytes::from(piece.clone());
+        for number in 0..5 {
+            let chunks = vec![chunk.clone()];
+            let step = StageStep::Write { offset: number * PIECE as u64, chunks };
+            stage(&disk, &Stage { content: hash, size, step }).expect("stages");
+        }
+        disk.commit(Batch::default(), true).expect("commits");
+        let disk = disk.crash(Policy::Hostile, seed).reopen();
+        recover(&disk).expect("recovers");
+        let open = Stage { content: hash, size, step: StageStep::Open };
+        assert_eq!(stage(&disk, &open), Ok(Staged::Partial(32 << 20)));
+        let follower = Follower::new(&disk, &things);
+        assert_eq!(follower.transfer(hash, size), Ok(Staged::Whole));
+    }
+}
+
+#[test]
 fn staging_takes_what_fits_and_throws_away_what_is_wrong() {
     let disk = SimDisk::new(Options::default());
     recover(&disk).expect("recovers");
@@ -322,7 +392,11 @@ fn staging_takes_what_fits_and_throws_away_what_is_wrong() {
 fn machine_with_kept(options: &Options) -> Image {
     let scenario = edited(
         [("a", file("an edit")), ("d/e/local", long("another"))],
-        scenario("kept", [("a", file("old")), ("d/x", file("1"))], [("a", file("new")), ("d", file("2"))]),
+        scenario(
+            "kept",
+            [("a", file("old")), ("d/x", file("1"))],
+            [("a", file("new")), ("d", file("2"))],
+        ),
     );
     let disk = scenario.machine(options).reopen();
     let mut follower = scenario.follower(&disk);
@@ -335,10 +409,9 @@ fn machine_with_kept(options: &Options) -> Image {
 
 fn listed(disk: &SimDisk) -> Vec<(u64, String)> {
     match kept(disk, &KeptJob::List { after: 0, limit: 100 }) {
-        Ok(KeptDone::List(list)) => list
-            .into_iter()
-            .map(|manifest| (manifest.id, manifest.path.to_string()))
-            .collect(),
+        Ok(KeptDone::List(list)) => {
+            list.into_iter().map(|manifest| (manifest.id, manifest.path.to_string())).collect()
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -370,6 +443,20 @@ fn what_was_set_aside_is_restored_whole_or_not_at_all() {
                 |point, image| {
                     let disk = image.reopen();
                     let before = disk.tree_of_docroot();
+                    let versions = docroot([("a", file("new")), ("d", file("2"))]);
+                    let mut restored = docroot([]);
+                    match id {
+                        1 => drop(restored.insert(to.to_string(), file("an edit"))),
+                        _ => restored.extend(docroot([
+                            (to, directory()),
+                            (&format!("{to}/e/local"), long("another")),
+                            (&format!("{to}/x"), file("1")),
+                        ])),
+                    }
+                    restored.insert("new".into(), directory());
+                    let visible =
+                        check_visible(&before, &versions, &restored, &BTreeSet::new(), false);
+                    assert_eq!(visible, Ok(()), "{to} at {point}");
                     recover(&disk).expect("recovers");
                     let whole = disk.tree_of_docroot();
                     assert_eq!(before, whole, "recovery leaves the docroot alone");
@@ -381,7 +468,9 @@ fn what_was_set_aside_is_restored_whole_or_not_at_all() {
                     let old = if to == "a" { "new" } else { "2" };
                     let displaced = is_somewhere(&whole, &disk.tree_of_work(), old.as_bytes());
                     assert!(!taken || displaced, "{to} at {point}: {old} is lost");
-                    assert!(disk.tree_of_work().keys().all(|path| !path.starts_with(b"displaced/")));
+                    assert!(
+                        disk.tree_of_work().keys().all(|path| !path.starts_with(b"displaced/"))
+                    );
                 },
             );
             assert!(report.losses > 0);
@@ -403,10 +492,7 @@ fn what_was_set_aside_is_dropped_or_still_listed() {
             let disk = image.reopen();
             let recovered = recover(&disk).expect("recovers");
             let work = disk.tree_of_work();
-            let top = work.keys().filter(|path| {
-                path.strip_prefix(b"kept/").is_some_and(|name| !name.contains(&b'/'))
-            });
-            let things = top.count() as u64;
+            let things = work.keys().filter(|path| is_kept_thing(path)).count() as u64;
             assert_eq!(listed(&disk).len() as u64, things, "at {point}");
             assert_eq!(recovered.kept_count, things, "at {point}");
         },

@@ -5,8 +5,8 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use mirrormesh::store::{Durability, recover};
 use mirrormesh::store::plan::PlanLimits;
+use mirrormesh::store::{Durability, recover};
 use mirrormesh_merkle::Time;
 use mirrormesh_simulation::disk::{Actor, CrashPlan, Options, Policy, SimDisk};
 
@@ -103,10 +103,8 @@ fn draw_change(draws: &mut Draws, docroot: &mut Docroot) {
             remove(docroot, &path);
             docroot.insert(path, Thing::Link(format!("target{}", draws.below(4)).into_bytes()));
         }
-        4 | 5 => {
-            if !matches!(docroot.get(&path), Some(Thing::Directory(_))) {
-                docroot.insert(path, Thing::Directory([0o755, 0o750][draws.below(2)]));
-            }
+        4 | 5 if !matches!(docroot.get(&path), Some(Thing::Directory(_))) => {
+            docroot.insert(path, Thing::Directory([0o755, 0o750][draws.below(2)]));
         }
         6 if !existing.is_empty() => {
             remove(docroot, &existing[draws.below(existing.len())]);
@@ -201,10 +199,8 @@ fn run(seed: u64) {
         last = follower.converge().expect("converges");
     }
     assert_eq!(last.failed, [], "seed {seed}");
-    let what = format!(
-        "seed {seed}: {old:#?} -> {new:#?}, {last:?}, {:?}, {options:?}",
-        follower.limits
-    );
+    let what =
+        format!("seed {seed}: {old:#?} -> {new:#?}, {last:?}, {:?}, {options:?}", follower.limits);
     assert_eq!(watch.borrow().error, None, "{what}");
     assert_eq!(check_equal(&disk.tree_of_docroot(), &new, &BTreeSet::new()), Ok(()), "{what}");
     assert_eq!(current(&disk).root, follower.target.root, "{what}");
@@ -332,7 +328,10 @@ fn run_killed(seed: u64) {
         follower.limits = limits;
         follower.seed = draws.next();
         let done = recover(&disk).and_then(|_| follower.converge());
-        assert!(done.is_ok() || disk.is_crashed() || !edits.borrow().is_empty(), "{what}: {done:?}");
+        assert!(
+            done.is_ok() || disk.is_crashed() || !edits.borrow().is_empty(),
+            "{what}: {done:?}"
+        );
         let image = disk.crash(Policy::Killed, draws.next());
         disk = image.reopen();
         recover(&disk).expect("recovers");
@@ -373,13 +372,8 @@ fn run_crashed(seed: u64) {
     assert!(done.is_ok() || disk.is_crashed(), "{what}: {done:?}");
     let policy = Policy::ALL[draws.below(Policy::ALL.len())];
     let image = disk.crash(policy, draws.next());
-    let visible = check_visible(
-        &image.tree_of_docroot(),
-        &old,
-        &new,
-        &BTreeSet::new(),
-        options.exchange,
-    );
+    let visible =
+        check_visible(&image.tree_of_docroot(), &old, &new, &BTreeSet::new(), options.exchange);
     assert_eq!(visible, Ok(()), "{what}");
     let disk = image.reopen();
     let recovered = recover(&disk).expect("recovers");

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use mirrormesh::store::apply::apply;
-use mirrormesh::store::plan::{PlanLimits, plan_within};
 use mirrormesh::store::pending::Pending;
+use mirrormesh::store::plan::{PlanLimits, plan_within};
 use mirrormesh::store::stage::stage;
 use mirrormesh::store::tree_value::{decode_tree, encode_tree};
 use mirrormesh::store::{
     Apply, Batch, Depth, Disk, Done, Durability, Excludes, FileKind, Item, Job, JobError,
-    KeptReason, Look, Observe, ObserveLimits, Parcel, Phase, Plan, PlanCursor, Side, Stage, StageStep, Staged,
-    Table, Want, recover, run, state,
+    Judgement, KeptReason, Look, Observe, ObserveLimits, Parcel, Phase, Plan, PlanCursor, Side,
+    Stage, StageStep, Staged, Table, Want, recover, run, state,
 };
 use mirrormesh_merkle::{
     Change, Difference, File, Hash, MemoryNodes, Path, Record, Symlink, Time, Tree, content_hash,
@@ -127,7 +127,9 @@ pub(crate) fn current(disk: &SimDisk) -> Tree {
 /// Contents that peers can serve.
 pub(crate) fn contents(docroot: &Docroot) -> BTreeMap<Hash, Vec<u8>> {
     let content = |thing: &Thing| match thing {
-        Thing::File { content, unserved: false, .. } => Some((content_hash(content), content.clone())),
+        Thing::File { content, unserved: false, .. } => {
+            Some((content_hash(content), content.clone()))
+        }
         _ => None,
     };
     docroot.values().filter_map(content).collect()
@@ -181,6 +183,8 @@ impl<'a> Follower<'a> {
                 cursor,
                 only: None,
                 in_transfer: Vec::new(),
+                unedited_since: None,
+                unedited_since: None,
             };
             let planned = plan_within(self.disk, &job, &self.limits)?;
             if let Some(parcel) = planned.parcel {
@@ -204,14 +208,17 @@ impl<'a> Follower<'a> {
             .collect();
         items.sort_by(|left, right| left.path.cmp(&right.path));
         let want = |item: &Item| match (&item.old, &item.new) {
-            (Some(Record::File(old)), Some(Record::File(new))) if old.content == new.content => None,
+            (Some(Record::File(old)), Some(Record::File(new))) if old.content == new.content => {
+                None
+            }
             (_, Some(Record::File(file))) if file.size > 0 => {
                 Some(Want { content: file.content, size: file.size, path: item.path.clone() })
             }
             _ => None,
         };
         // Some contents are here already; those that move need not be sent.
-        let wants = items.iter().filter_map(want).filter(|want| want.content.as_bytes()[0] & 1 == 0);
+        let wants =
+            items.iter().filter_map(want).filter(|want| want.content.as_bytes()[0] & 1 == 0);
         let wants: Vec<Want> = wants.collect();
         let missing = items.iter().filter_map(want).filter(|want| {
             !self.is_here(&want.content) && !wants.iter().any(|other| other.content == want.content)
@@ -308,6 +315,8 @@ impl<'a> Follower<'a> {
                 inline: false,
                 limits: ObserveLimits { changes: 256, names: 10_000, bytes: 1 << 30 },
                 rehash: false,
+                judgement: Judgement::default(),
+                judgement: Default::default(),
             };
             let Done::Observe(observed) = run(Job::Observe(job), self.disk)? else {
                 panic!("not observed")
@@ -390,8 +399,7 @@ pub(crate) fn check_visible(
     }
     if names {
         for path in old.keys().filter(|path| new.contains_key(*path)) {
-            let is_edited =
-                edited.iter().any(|edited| is_at_or_below(path.as_bytes(), edited));
+            let is_edited = edited.iter().any(|edited| is_at_or_below(path.as_bytes(), edited));
             if !is_edited && !seen.contains_key(path.as_bytes()) {
                 return Err(format!("{path} is in both trees and cannot be opened"));
             }
@@ -418,7 +426,8 @@ pub(crate) fn check_equal(
     }
     for path in seen.keys() {
         let text = String::from_utf8_lossy(path);
-        let is_left = left.iter().any(|left| is_at_or_below(path, left) || is_at_or_below(left, path));
+        let is_left =
+            left.iter().any(|left| is_at_or_below(path, left) || is_at_or_below(left, path));
         if !target.contains_key(text.as_ref()) && !is_left {
             return Err(format!("{text} should not be there"));
         }

@@ -7,7 +7,6 @@
 //! Invariants: at most [`MAX_DIRTY`] paths; beyond that everything collapses into one scan of the
 //! docroot. Nothing that was put in is ever forgotten without a look that covers it.
 
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -81,12 +80,13 @@ impl Dirty {
     fn put(&mut self, path: Path, mut new: Waiting) {
         if let Some(old) = self.remove(&path) {
             new.first = old.first.min(new.first);
-            // The wider look wins; of two equally wide ones the one from the beginning.
-            match old.depth.cmp(&new.depth) {
-                Ordering::Greater => (new.depth, new.after) = (old.depth, old.after),
-                Ordering::Equal => new.after = new.after.and(old.after),
-                Ordering::Less => {}
-            }
+            // The wider look wins, and the one that begins earlier: both must be covered.
+            new.after = match (old.depth, new.depth) {
+                (Depth::Name, _) => new.after,
+                (_, Depth::Name) => old.after,
+                _ => old.after.min(new.after),
+            };
+            new.depth = new.depth.max(old.depth);
         } else if self.paths.len() >= MAX_DIRTY {
             self.collapse(new.first);
         }

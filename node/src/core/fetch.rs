@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::event::{ConnectionId, Effect, StreamId};
 use super::node::Node;
-use super::transfer::Ready;
+use super::transfer::{ALONE, Ready};
 use crate::store::{LARGE_BYTES, PARCEL_BYTES, PARCEL_ITEMS};
 
 /// Bytes of an answer, as they came.
@@ -46,6 +46,12 @@ impl Node {
     /// Asks a member for what a parcel wants. While nobody is there, the pass waits.
     pub(super) fn fetch(&mut self, ready: Ready) {
         let Some(connection) = self.whom_to_ask() else {
+            let since = self.transfer.pass.as_ref().map_or(self.now, |pass| pass.since);
+            let mut ready = ready;
+            if self.is_origin() && self.now.saturating_since(since) >= ALONE {
+                // An answer without a byte: every want of it is missing.
+                ready.contents = vec![Bytes::new()];
+            }
             return self.transfer.ready.push_back(ready);
         };
         let stream = self.stream_id();

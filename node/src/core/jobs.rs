@@ -34,6 +34,8 @@ pub(crate) enum Purpose {
     Stage { content: Hash, step: StageWas },
     /// Makes state durable, then goes on.
     Persist { then: Vec<Then> },
+    /// Keeps published entries of an origin's damaged files.
+    Disown,
     /// Makes the delta for a head to be published.
     MakeDelta,
     /// Reads for a peer.
@@ -98,6 +100,7 @@ impl Jobs {
                 | Purpose::Walk
                 | Purpose::Apply { .. }
                 | Purpose::MakeDelta
+                | Purpose::Disown
                 | Purpose::Verify { repair: true, .. }
                 | Purpose::Collect
         );

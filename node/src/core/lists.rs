@@ -87,6 +87,11 @@ impl Lists {
         })
     }
 
+    /// Whether a file cannot be read.
+    pub(super) fn has_unreadable(&self) -> bool {
+        self.names.values().any(|listed| matches!(listed.why, Unlisted::Unreadable(_)))
+    }
+
     /// Names that are not mirrored.
     pub(super) fn skipped(&self) -> Vec<SkippedView> {
         self.names

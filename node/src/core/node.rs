@@ -144,16 +144,16 @@ impl Node {
             authority,
             draft,
         };
-        node.begin();
+        node.begin(&state);
         std::mem::swap(effects, &mut node.out);
         Ok(node)
     }
 
-    fn begin(&mut self) {
+    fn begin(&mut self, state: &State<'_>) {
         self.note(Note::Started { files: self.current.files });
         self.document_changed();
         let mut batch = Batch::default();
-        self.begin_returning();
+        self.begin_returning(state);
         state::put(&mut batch, state::BOOT, self.setup.boot.clone());
         let mut then = Vec::new();
         if self.is_origin() {
@@ -272,6 +272,7 @@ impl Node {
             Purpose::Apply { large } => self.applied(large, result),
             Purpose::Stage { content, step } => self.staged(content, step, result),
             Purpose::Persist { then } => self.persisted(then, result),
+            Purpose::Disown => self.disowned(result),
             Purpose::MakeDelta => self.made_delta(result),
             Purpose::Serve { stream } => {
                 self.serve.read(stream, result.ok(), &mut self.jobs, &mut self.out);

@@ -347,10 +347,9 @@ impl Node {
         };
         if repair {
             self.current = verified.tree;
-            for (path, _) in &verified.differs {
-                if self.is_origin() {
-                    self.transfer.take_back(path.clone());
-                }
+            for path in &verified.damaged {
+                self.transfer.lost.remove(path);
+                self.transfer.take_back(path.clone());
             }
             self.follow.in_line &= verified.differs.is_empty();
         }

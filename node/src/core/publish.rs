@@ -435,7 +435,8 @@ impl Node {
 
     pub(super) fn collect_garbage(&mut self) {
         let due = self.publish.heads >= self.publish.collected_at + COLLECT_AFTER;
-        if !due || self.jobs.is_busy() || self.transfer.is_active() || self.jobs.len() > 0 {
+        let follows = self.follow.newest_offer().is_some();
+        if !due || follows || self.transfer.is_active() || self.jobs.len() > 0 {
             return;
         }
         self.publish.collected_at = self.publish.heads;

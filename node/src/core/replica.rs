@@ -43,6 +43,8 @@ impl Node {
         self.is_in_line()
             && self.transfer.errors.is_empty()
             && self.transfer.errors_more == 0
+            && self.transfer.lost.is_empty()
+            && (self.is_origin() || !self.lists.has_unreadable())
             && !self.brake.holds()
     }
 

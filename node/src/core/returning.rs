@@ -5,13 +5,17 @@
 //! reserved proves that its disk was rolled back: then every path that still is as its own last
 //! durable tree says takes the published entry, and only what was edited since is published.
 
+use std::time::Duration;
+
 use mirrormesh_gossip::{Head, Instant, SignedHead};
-use mirrormesh_merkle::Tree;
+use mirrormesh_merkle::{Time, Tree};
 
 use super::node::Node;
 use super::note::Note;
 use super::publish::RETURN_WAIT;
+use super::state::{self, State};
 use super::wire::Push;
+use crate::store::DamageBounds;
 
 /// See the module's head.
 #[derive(Debug, Default)]
@@ -24,6 +28,8 @@ pub(super) struct Returning {
     pub(super) rolled_back: Option<Tree>,
     /// The tree at the start.
     start: Option<Tree>,
+    /// What a power cut may have damaged.
+    pub(super) damage: Option<DamageBounds>,
 }
 
 impl Returning {
@@ -37,12 +43,29 @@ impl Returning {
     }
 }
 
+/// Files published in this time before the last durable mark are read again after a power cut.
+const SUSPECT: Duration = Duration::from_secs(120);
+
+fn time_of(nanoseconds: i64) -> Time {
+    Time {
+        seconds: nanoseconds.div_euclid(1_000_000_000),
+        nanoseconds: nanoseconds.rem_euclid(1_000_000_000) as u32,
+    }
+}
+
 impl Node {
-    pub(super) fn begin_returning(&mut self) {
+    pub(super) fn begin_returning(&mut self, state: &State<'_>) {
         if !self.is_origin() || self.authority.head().is_none() {
             return;
         }
+        let boot = state.get(state::BOOT);
+        let unclean = boot.is_some_and(|boot| boot != self.setup.boot.as_bytes());
         let returning = &mut self.publish.returning;
+        if unclean {
+            let until = state.number(state::DURABLE_UNTIL) as i64;
+            let since = time_of(until.saturating_sub(SUSPECT.as_nanos() as i64));
+            returning.damage = Some(DamageBounds { since, boot: time_of(self.setup.boot_wall.0) });
+        }
         returning.bound = self.sequence.durable_bound();
         returning.start = Some(self.current);
         if !self.peers.members.is_empty() {

@@ -105,6 +105,8 @@ impl Node {
         match frame {
             Frame::Hello(hello) => self.hello(connection, peer, hello),
             Frame::Join(join) if stranger => self.join_asked(connection, peer, join),
+            // It is in, and did not hear of it or could not keep it.
+            Frame::Join(_) if self.is_origin() => self.tell_joined(connection),
             // Proof needs no greeting: this is how a removed node learns that it is one.
             Frame::Push(push) if !stranger => self.push_came(connection, peer, push),
             _ if self.peers.member_of(connection).is_none() => {

@@ -56,6 +56,7 @@ impl Node {
                 .transfer
                 .errors
                 .iter()
+                .chain(&self.transfer.lost)
                 .take(MAX_SHOWN)
                 .map(|(path, reason)| path_view(path, reason.clone()))
                 .collect(),

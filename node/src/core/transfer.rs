@@ -23,7 +23,7 @@ use super::large::{Large, MAX_LARGE_WAITING};
 use super::node::Node;
 use super::note::Note;
 use crate::store::{
-    Applied, Apply, Depth, Done, Inline, Job, JobError, KeptReason, Parcel, Phase, Plan,
+    Applied, Apply, Depth, Disown, Done, Inline, Job, JobError, KeptReason, Parcel, Phase, Plan,
     PlanCursor, Weigh,
 };
 
@@ -31,6 +31,8 @@ use crate::store::{
 const MAX_PARCELS: usize = 3;
 /// First and longest pause before failed paths are tried again.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// How long an origin waits for a member that serves what it takes back.
+pub(super) const ALONE: Duration = Duration::from_secs(5);
 /// Most paths in error that are listed.
 pub(super) const MAX_ERRORS: usize = 1_024;
 
@@ -45,13 +47,14 @@ pub(super) struct Ready {
 
 /// A walk over the differences.
 #[derive(Debug)]
-struct Pass {
+pub(super) struct Pass {
     number: u64,
     cursor: Option<PlanCursor>,
     only: Option<Vec<Path>>,
     /// Only what still is as in this tree.
     unedited_since: Option<Tree>,
     planning: bool,
+    pub(super) since: Instant,
     /// Whether the brake has let it through.
     weighed: bool,
     changed: u64,
@@ -60,7 +63,7 @@ struct Pass {
 /// Everything on its way.
 #[derive(Debug, Default)]
 pub(super) struct Transfer {
-    pass: Option<Pass>,
+    pub(super) pass: Option<Pass>,
     passes: u64,
     pub(super) ready: VecDeque<Ready>,
     pub(super) fetching: BTreeMap<StreamId, (Arc<Parcel>, Vec<Inline>, Incoming)>,
@@ -72,6 +75,10 @@ pub(super) struct Transfer {
     pub(super) errors_more: u64,
     new_errors: BTreeMap<Path, String>,
     new_errors_more: u64,
+    /// Paths whose published entries are to be kept in the tree.
+    disowning: Vec<Path>,
+    /// Damaged files of an origin that nobody serves.
+    pub(super) lost: BTreeMap<Path, String>,
     retry_at: Option<Instant>,
     retries: u32,
     /// Paths an origin takes back as published.
@@ -94,6 +101,7 @@ impl Transfer {
                 only: None,
                 unedited_since: None,
                 planning: false,
+                since: now,
                 weighed: false,
                 changed: 0,
             });
@@ -108,7 +116,8 @@ impl Transfer {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.retry_at
+        let alone = self.pass.as_ref().map(|pass| pass.since + ALONE);
+        self.retry_at.into_iter().chain(alone).min()
     }
 
     /// Whether anything is on its way.
@@ -123,7 +132,9 @@ impl Transfer {
 
     /// Whether paths are being taken back.
     pub(super) fn takes_back(&self) -> bool {
-        !self.take_back.is_empty() || self.pass.as_ref().is_some_and(|pass| pass.only.is_some())
+        !self.take_back.is_empty()
+            || !self.disowning.is_empty()
+            || self.pass.as_ref().is_some_and(|pass| pass.only.is_some())
     }
 
     pub(super) fn fail(&mut self, path: Path, reason: String) {
@@ -141,6 +152,9 @@ impl Node {
         let Some(target) = self.wanted_tree() else { return };
         if self.brake.holds() {
             return;
+        }
+        if !self.transfer.disowning.is_empty() {
+            return self.start_disown(target);
         }
         if self.transfer.pass.is_none() && !self.begin_pass(target) {
             return self.drop_overtaken_large();
@@ -193,6 +207,7 @@ impl Node {
             only,
             unedited_since: self.publish.returning.rolled_back,
             planning: false,
+            since: self.now,
             weighed: false,
             changed: 0,
         });
@@ -334,6 +349,7 @@ impl Node {
                 .values()
                 .flat_map(|large| large.parcel.items.iter().map(|item| item.path.clone()))
                 .collect(),
+            unedited_since: pass.unedited_since,
         });
         let number = pass.number;
         self.jobs.start(job, Purpose::Plan { pass: number }, &mut self.out);
@@ -359,6 +375,35 @@ impl Node {
                     Ready { parcel, contents: Vec::new(), inline: Vec::new(), large: None };
                 self.transfer.ready.push_back(ready);
             }
+        }
+    }
+
+    /// What an origin could not take back is not published as it lies either.
+    fn disown(&mut self) {
+        let Some(published) = self.published_tree() else { return };
+        let paths: Vec<Path> = self.transfer.errors.keys().cloned().collect();
+        self.transfer.disowning = paths;
+        self.transfer.lost.extend(self.transfer.errors.iter().map(|(path, _)| {
+            let reason = "damaged, and no member serves it: run `mirrormesh verify --repair` when \
+                          one does, or write the file again";
+            (path.clone(), reason.to_string())
+        }));
+        self.start_disown(published);
+    }
+
+    fn start_disown(&mut self, published: Tree) {
+        if self.jobs.is_busy() {
+            return;
+        }
+        let paths = std::mem::take(&mut self.transfer.disowning);
+        let job = Job::Disown(Disown { paths, current: self.current, published });
+        self.jobs.start(job, Purpose::Disown, &mut self.out);
+    }
+
+    pub(super) fn disowned(&mut self, result: Result<Done, JobError>) {
+        if let Ok(Done::Disown(tree)) = result {
+            self.current = tree;
+            self.unflushed.get_or_insert(self.now);
         }
     }
 
@@ -391,6 +436,9 @@ impl Node {
         self.transfer.pass = None;
         self.transfer.errors = std::mem::take(&mut self.transfer.new_errors);
         self.transfer.errors_more = std::mem::take(&mut self.transfer.new_errors_more);
+        if self.is_origin() && !self.transfer.errors.is_empty() {
+            self.disown();
+        }
         if only || self.current.root == target.root {
             self.transfer.retries = 0;
             self.transfer.pending = (0, 0);

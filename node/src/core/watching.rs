@@ -19,7 +19,8 @@ use super::node::Node;
 use super::note::Note;
 use super::state;
 use crate::store::{
-    Batch, Depth, DocrootIdentity, Done, HashFile, HashedFile, Job, JobError, Look, Observe,
+    Batch, Depth, DocrootIdentity, Done, HashFile, HashedFile, Job, JobError, Judgement, Look,
+    Observe,
     ObserveLimits, Observed, Side, Unlisted,
 };
 
@@ -32,6 +33,8 @@ const MAX_HASH_QUEUE: usize = 4_096;
 /// Bounds of one Observe.
 const LIMITS: ObserveLimits =
     ObserveLimits { changes: 2_048, names: 20_000, bytes: 256 * 1024 * 1024 };
+/// The same before the first head, which needs no delta.
+const FIRST_LIMITS: ObserveLimits = ObserveLimits { changes: 16_384, names: 100_000, ..LIMITS };
 /// Scan of a docroot that is covered by watches.
 const AUDIT: Duration = Duration::from_secs(3_600);
 /// Shortest pause between scans of one that is not.
@@ -42,6 +45,10 @@ const SCAN_SHARE: u32 = 20;
 const DOCROOT_AGAIN: Duration = Duration::from_secs(2);
 /// First and longest pause before a name that was not stable is looked at again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+/// How long a directory or larger file that vanished may take to come up under another name.
+const VANISHED: Duration = Duration::from_millis(20);
+/// Names that vanished and wait; with more, all go at once.
+const MAX_VANISHED: usize = 4_096;
 
 /// See the module's head.
 #[derive(Debug, Default)]
@@ -55,6 +62,8 @@ pub(super) struct Watching {
     pub(super) scanned: bool,
     pub(super) examined: u64,
     next_scan: Option<Instant>,
+    /// Names that vanished, and since when they are dirty: taken out at the next look.
+    vanished: BTreeMap<Path, Instant>,
     hash_queue: BTreeMap<Path, Instant>,
     hashing: BTreeMap<Path, Instant>,
     hashed: Vec<(HashedFile, Instant)>,
@@ -92,6 +101,8 @@ impl Watching {
 impl Node {
     pub(super) fn hints(&mut self, hints: Vec<Hint>) {
         for hint in hints {
+            // Whoever writes a damaged file again has mended it.
+            self.transfer.lost.remove(&hint.path);
             if hint.kind == HintKind::Lost && hint.path.is_root() {
                 self.note(Note::Rescan { reason: "hints were lost" });
                 self.look_at_everything();
@@ -145,6 +156,7 @@ impl Node {
         }
         let Some(oldest) = oldest else { return false };
         self.watching.observing_since = Some(oldest);
+        let judgement = self.judgement(&looks);
         let job = Job::Observe(Observe {
             side: self.side(),
             current: self.current,
@@ -155,11 +167,28 @@ impl Node {
             large_bytes: LARGE_HASH_BYTES,
             give_up: self.lists.given_up(self.now),
             inline: self.is_origin(),
-            limits: LIMITS,
+            limits: if self.authority.head().is_none() { FIRST_LIMITS } else { LIMITS },
             rehash: false,
+            judgement,
         });
         self.jobs.start(job, Purpose::Observe { looks, oldest }, &mut self.out);
         true
+    }
+
+    /// What vanished is taken out the second time; what a power cut may have damaged is re-read
+    /// in the first scan.
+    fn judgement(&mut self, looks: &[Look]) -> Judgement {
+        if !self.is_origin() {
+            return Judgement::default();
+        }
+        let again = looks
+            .iter()
+            .filter(|look| self.watching.vanished.remove(&look.path).is_some())
+            .map(|look| look.path.clone())
+            .collect();
+        let damage = self.publish.returning.damage.filter(|_| !self.watching.scanned);
+        let few = self.watching.vanished.len() < MAX_VANISHED;
+        Judgement { vanished: few.then_some(again), damage }
     }
 
     pub(super) fn observed(
@@ -198,6 +227,17 @@ impl Node {
         for look in observed.more.iter().cloned() {
             self.dirty.look_from(look, self.now, oldest);
         }
+        for path in &observed.vanished {
+            self.watching.vanished.insert(path.clone(), oldest);
+            if self.watching.scanning.is_none() || scan_ends {
+                let look = Look { path: path.clone(), depth: Depth::Name, after: None };
+                self.dirty.look_from(look, self.now + VANISHED, oldest);
+            }
+        }
+        if !observed.damaged.is_empty() {
+            self.note(Note::Damaged { count: observed.damaged.len() as u64 });
+            observed.damaged.iter().for_each(|path| self.transfer.take_back(path.clone()));
+        }
         if scan_ends {
             self.scan_ended(observed.tree.files);
         }
@@ -216,6 +256,11 @@ impl Node {
         if !self.watching.scanned {
             self.watching.scanned = true;
             self.note(Note::Scanned { files });
+        }
+        // A scan has seen every name by now: what vanished did not come up elsewhere before.
+        for (path, since) in &self.watching.vanished {
+            let look = Look { path: path.clone(), depth: Depth::Name, after: None };
+            self.dirty.look_from(look, self.now, *since);
         }
         let pause = match self.watching.uncovered {
             true => (took.unwrap_or_default() * SCAN_SHARE).max(SCAN_PAUSE),

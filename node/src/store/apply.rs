@@ -188,7 +188,8 @@ impl<'d, D: Disk> Run<'d, D> {
     /// fails, nothing is visible, what was staged is dropped, and no file is ever synced again.
     fn make_durable(&mut self, staged: Vec<Staged<D>>) -> Result<Vec<Staged<D>>, JobError> {
         let batch = std::mem::take(&mut self.before);
-        let files: Vec<&D::File> = staged.iter().filter_map(|staged| staged.file.as_ref()).collect();
+        let files: Vec<&D::File> =
+            staged.iter().filter_map(|staged| staged.file.as_ref()).collect();
         let flushed = match self.is_durable() {
             true if files.is_empty() && batch.writes.is_empty() => Ok(()),
             true => self.disk.sync_files_and_commit(&files, batch),

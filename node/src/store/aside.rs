@@ -67,10 +67,7 @@ pub(super) fn remove_manifest<D: Disk>(
 }
 
 /// A manifest by its identifier.
-pub(super) fn manifest<D: Disk>(
-    pending: &Pending<'_, D>,
-    id: u64,
-) -> DiskResult<Option<Manifest>> {
+pub(super) fn manifest<D: Disk>(pending: &Pending<'_, D>, id: u64) -> DiskResult<Option<Manifest>> {
     let bytes = pending.get(Table::Kept, &id_key(id))?;
     Ok(bytes.and_then(|bytes| decode(id, &bytes)))
 }

@@ -10,11 +10,7 @@ use super::index::IndexRow;
 const PIECE: usize = 256 * 1024;
 
 /// Writes pieces one after the other.
-pub(crate) fn write_pieces<D: Disk>(
-    disk: &D,
-    file: &D::File,
-    pieces: &[Bytes],
-) -> DiskResult<()> {
+pub(crate) fn write_pieces<D: Disk>(disk: &D, file: &D::File, pieces: &[Bytes]) -> DiskResult<()> {
     let mut offset = 0;
     for piece in pieces.iter().filter(|piece| !piece.is_empty()) {
         disk.write(file, offset, piece)?;
@@ -48,12 +44,7 @@ pub(crate) fn copy_file<D: Disk>(
     }
 }
 
-fn read_and_write<D: Disk>(
-    disk: &D,
-    from: &D::File,
-    to: &D::File,
-    size: u64,
-) -> DiskResult<Hash> {
+fn read_and_write<D: Disk>(disk: &D, from: &D::File, to: &D::File, size: u64) -> DiskResult<Hash> {
     let mut hasher = ContentHasher::new();
     let mut buffer = vec![0; PIECE];
     let mut offset = 0;

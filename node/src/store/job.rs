@@ -12,10 +12,11 @@
 //!
 //! [`Disk`]: super::Disk
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mirrormesh_merkle::{Hash, Path, Record, Tree, Walk, Wanted};
+use mirrormesh_merkle::{Hash, Path, Record, Time, Tree, Walk, Wanted};
 
 use super::disk::{Batch, DiskErrorKind, FileKind, Stat};
 use super::excludes::Excludes;
@@ -56,6 +57,8 @@ pub enum Job {
     Stage(Stage),
     /// Commits to the ordered store.
     Persist(Persist),
+    /// Puts published entries back into an origin's tree where the files could not be.
+    Disown(Disown),
     /// Makes one delta of the difference between two trees.
     MakeDelta(MakeDelta),
     /// Reads tree nodes for a peer.
@@ -83,6 +86,7 @@ impl Job {
             | Job::WalkStep(_)
             | Job::Apply(_)
             | Job::Persist(_)
+            | Job::Disown(_)
             | Job::MakeDelta(_)
             | Job::Kept(_)
             | Job::Collect(_) => Lane::Tree,
@@ -106,6 +110,7 @@ pub enum Done {
     Apply(Applied),
     Stage(Staged),
     Persist,
+    Disown(Tree),
     MakeDelta(MadeDelta),
     ServeNodes(Bytes),
     ServeSince(Since),
@@ -210,6 +215,28 @@ pub struct Observe {
     pub limits: ObserveLimits,
     /// Whether the files found should be re-read although their stat did not move.
     pub rehash: bool,
+    /// How what is not as it was is to be judged.
+    pub judgement: Judgement,
+}
+
+/// How Observe judges names that are not as they were.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Judgement {
+    /// Directories and larger files that vanished stay for now and are reported, but for these:
+    /// most are found again under another name a moment later. `None`: all go at once.
+    pub vanished: Option<BTreeSet<Path>>,
+    /// An origin's published files are damaged, not edited, if they differ although their stat
+    /// did not move; and after a power cut also in these bounds.
+    pub damage: Option<DamageBounds>,
+}
+
+/// Which files a power cut may have damaged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DamageBounds {
+    /// Only rows whose ctime is not before this. They are re-read in any case.
+    pub since: Time,
+    /// Only files whose ctime is before this: later ones were written after the cut.
+    pub boot: Time,
 }
 
 /// Bounds of one Observe; what is left comes back as further looks.
@@ -271,6 +298,10 @@ pub struct Observed {
     /// Directories all of whose names were looked at by this job (for `unlisted` to be forgotten);
     /// 256 at most.
     pub finished: Vec<Path>,
+    /// Names that vanished and stay for now; at most 256, further ones have gone at once.
+    pub vanished: Vec<Path>,
+    /// Damaged files of an origin; they are in the current tree as they lie, marked as local.
+    pub damaged: Vec<Path>,
     /// Files for HashFile; at most 16, further ones come back in `more`.
     pub large: Vec<Path>,
     /// Looks that are left; each path once.
@@ -432,6 +463,8 @@ pub struct Plan {
     pub only: Option<Vec<Path>>,
     /// Paths of large files already in transfer: left out.
     pub in_transfer: Vec<Path>,
+    /// Only names that still are as this tree has them.
+    pub unedited_since: Option<Tree>,
 }
 
 /// What Plan found.
@@ -598,6 +631,18 @@ pub struct Persist {
     pub durable: bool,
 }
 
+/// An origin's damaged files that nobody can serve: the tree keeps what was published of them, and
+/// their rows stay marked as local.
+#[derive(Debug)]
+pub struct Disown {
+    /// Which.
+    pub paths: Vec<Path>,
+    /// The current tree.
+    pub current: Tree,
+    /// The published tree.
+    pub published: Tree,
+}
+
 /// Makes a delta between two trees.
 #[derive(Debug)]
 pub struct MakeDelta {
@@ -720,6 +765,8 @@ pub struct Verified {
     pub bytes: u64,
     /// Paths that differ, and how; at most 256.
     pub differs: Vec<(Path, String)>,
+    /// Those of them that are damaged, on an origin, with `repair`.
+    pub damaged: Vec<Path>,
     /// Go on after this; `None`: finished.
     pub next: Option<Path>,
 }

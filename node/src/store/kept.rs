@@ -10,8 +10,7 @@ use super::area::Area;
 use super::aside::{About, manifest, manifests, remove_manifest, set_aside};
 use super::copy::copy_file;
 use super::disk::{
-    Batch, Disk, DiskError, DiskErrorKind, DiskResult, FileKind, Filesystem, Rename,
-    Stat, Table,
+    Batch, Disk, DiskError, DiskErrorKind, DiskResult, FileKind, Filesystem, Rename, Stat, Table,
 };
 use super::doubt::same_or_doubtful;
 use super::intent::{self, Intent, Role};
@@ -128,8 +127,10 @@ impl<'d, D: Disk> Restore<'d, D> {
         let mut names = TemporaryNames::new(manifest.id ^ 0x7265_7374_6f72_6521);
         let mut next = || loop {
             let name = names.next_name();
-            let is_free = |at| matches!(disk.stat(at, &name), Err(error)
-                if error.kind != DiskErrorKind::Crashed);
+            let is_free = |at| {
+                matches!(disk.stat(at, &name), Err(error)
+                if error.kind != DiskErrorKind::Crashed)
+            };
             if is_free(&kept) && is_free(&displaced) {
                 return name;
             }
@@ -242,7 +243,13 @@ impl<'d, D: Disk> Restore<'d, D> {
             let stat = self.disk.stat(&above, &name)?;
             match stat.kind {
                 FileKind::File => {
-                    self.copy_file_to(landing, (&above, &name), (&above_new, &new), &stat, !is_tree)?;
+                    self.copy_file_to(
+                        landing,
+                        (&above, &name),
+                        (&above_new, &new),
+                        &stat,
+                        !is_tree,
+                    )?;
                 }
                 FileKind::Symlink => {
                     let link = self.disk.read_symlink(&above, &name)?;
@@ -335,11 +342,7 @@ impl<'d, D: Disk> Restore<'d, D> {
 }
 
 /// Bytes of the files below a directory.
-pub(super) fn size_below<D: Disk>(
-    disk: &D,
-    at: &D::Directory,
-    name: &Name,
-) -> DiskResult<u64> {
+pub(super) fn size_below<D: Disk>(disk: &D, at: &D::Directory, name: &Name) -> DiskResult<u64> {
     let mut resolver = Resolver::at(disk, at.clone());
     let mut open = vec![Path::from(name)];
     let mut bytes = 0_u64;

@@ -6,6 +6,7 @@ mod aside;
 pub mod collect;
 mod compare;
 mod copy;
+mod disown;
 pub mod disk;
 mod doubt;
 pub mod excludes;

@@ -9,9 +9,7 @@
 //! plan that goes on puts the directories above the place where it stopped back on that stack, so
 //! that one pass is enough, however many parcels it takes. Never changes anything.
 
-use mirrormesh_merkle::{
-    Difference, Differences, Entry, File, Kind, Path, Record, Tree, lookup,
-};
+use mirrormesh_merkle::{Difference, Differences, Entry, File, Kind, Path, Record, Tree, lookup};
 
 use super::disk::Disk;
 use super::job::{
@@ -123,7 +121,7 @@ impl<'p, 'd, D: Disk> Pass<'p, 'd, '_, D> {
             let path = difference.path.clone();
             if !is_below(&path, displaced.as_ref()) {
                 displaced = is_displaced(&difference).then(|| path.clone());
-                if phase_of(&difference) == self.phase {
+                if phase_of(&difference) == self.phase && self.is_unedited(&difference)? {
                     match builder.offer(item(difference))? {
                         Offer::Taken | Offer::LeftOut => {}
                         Offer::Alone => return Ok(Some(Some(path))),
@@ -155,7 +153,7 @@ impl<'p, 'd, D: Disk> Pass<'p, 'd, '_, D> {
             may_stop = true;
             if !is_below(&path, displaced.as_ref()) {
                 displaced = is_displaced(&difference).then(|| path.clone());
-                if phase_of(&difference) == self.phase {
+                if phase_of(&difference) == self.phase && self.is_unedited(&difference)? {
                     stack.push(item(difference));
                 }
             }
@@ -165,6 +163,13 @@ impl<'p, 'd, D: Disk> Pass<'p, 'd, '_, D> {
             builder.offer_beyond(top)?;
         }
         Ok(None)
+    }
+
+    /// Whether the name still is as the tree has it that the job compares with, if any.
+    fn is_unedited(&self, difference: &Difference) -> Result<bool, JobError> {
+        let Some(tree) = &self.job.unedited_since else { return Ok(true) };
+        let then = lookup(self.pending, &tree.root, &difference.path)?;
+        Ok(then.as_ref().map(Record::from) == difference.old)
     }
 
     /// The directories at and above where the pass goes on that still have to go, from the top
@@ -224,7 +229,8 @@ fn plan_only<'p, D: Disk>(
                 let is_above = depth < path.depth();
                 let makes_directory = matches!(item.new, Some(Record::Directory { .. }))
                     && !matches!(item.old, Some(Record::Directory { .. }));
-                if !is_above || makes_directory {
+                let may_change = is_unedited(pending, job, &at)?;
+                if may_change && (!is_above || makes_directory) {
                     missing.push(item);
                 }
             }
@@ -257,6 +263,26 @@ fn item_at<D: Disk>(
     let old = lookup(pending, &current.root, path)?.as_ref().map(Record::from);
     let new = lookup(pending, &target.root, path)?.as_ref().map(Record::from);
     Ok((old != new).then(|| Item { path: path.clone(), old, new }))
+}
+
+/// Whether a name still is as the tree has it in which it was last known not to be edited. A
+/// directory is so with everything below it where something else comes in its place.
+fn is_unedited<D: Disk>(
+    pending: &Pending<'_, D>,
+    job: &Plan,
+    path: &Path,
+) -> Result<bool, JobError> {
+    let Some(since) = &job.unedited_since else { return Ok(true) };
+    let then = lookup(pending, &since.root, path)?;
+    let now = lookup(pending, &job.current.root, path)?;
+    let target = lookup(pending, &job.target.root, path)?;
+    let record = |entry: &Option<Entry>| entry.as_ref().map(Record::from);
+    Ok(match (&now, &target) {
+        (Some(Entry::Directory(_)), None | Some(Entry::Directory(_))) => {
+            record(&then) == record(&now)
+        }
+        _ => then == now,
+    })
 }
 
 fn item(difference: Difference) -> Item {

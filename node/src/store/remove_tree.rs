@@ -6,11 +6,7 @@ use super::disk::{Disk, DiskResult, FileKind};
 use super::resolve::Resolver;
 
 /// Removes a name with everything below it. Never follows a link.
-pub(super) fn remove_any<D: Disk>(
-    disk: &D,
-    at: &D::Directory,
-    name: &Name,
-) -> DiskResult<()> {
+pub(super) fn remove_any<D: Disk>(disk: &D, at: &D::Directory, name: &Name) -> DiskResult<()> {
     match disk.stat(at, name)?.kind {
         FileKind::Directory => remove_tree(disk, at, name),
         _ => disk.remove(at, name),
@@ -18,11 +14,7 @@ pub(super) fn remove_any<D: Disk>(
 }
 
 /// Removes a directory of the work directory with everything below it, whatever its depth.
-pub(super) fn remove_tree<D: Disk>(
-    disk: &D,
-    at: &D::Directory,
-    name: &Name,
-) -> DiskResult<()> {
+pub(super) fn remove_tree<D: Disk>(disk: &D, at: &D::Directory, name: &Name) -> DiskResult<()> {
     let mut resolver = Resolver::at(disk, at.clone());
     let mut open = vec![Path::from(name)];
     while let Some(path) = open.last().cloned() {

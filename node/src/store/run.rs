@@ -4,6 +4,7 @@ use super::apply::apply;
 use super::collect::collect;
 use super::compare::compare;
 use super::disk::Disk;
+use super::disown::disown;
 use super::hash_file::hash_file;
 use super::job::{Done, Job, JobError};
 use super::kept::kept;
@@ -40,6 +41,7 @@ pub fn run<D: Disk>(job: Job, disk: &D) -> Result<Done, JobError> {
             persist(job, disk)?;
             Done::Persist
         }
+        Job::Disown(job) => Done::Disown(disown(&job, disk)?),
         Job::MakeDelta(job) => Done::MakeDelta(make_delta(&job, disk)?),
         Job::ServeNodes(job) => Done::ServeNodes(serve_nodes(&job, disk)?),
         Job::ServeSince(job) => Done::ServeSince(serve_since(&job, disk)?),

@@ -105,11 +105,8 @@ impl<D: Disk> Part<'_, D> {
     }
 
     fn discard(&self) -> DiskResult<()> {
-        let removed = super::remove_tree::remove_any(
-            self.disk,
-            &self.large,
-            &large_name(&self.content),
-        );
+        let removed =
+            super::remove_tree::remove_any(self.disk, &self.large, &large_name(&self.content));
         match removed {
             Err(error) if error.kind != DiskErrorKind::NotFound => return Err(error),
             _ => {}

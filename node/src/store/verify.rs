@@ -12,7 +12,7 @@ use super::disk::{Disk, FileKind, Stat};
 use super::doubt::same_or_doubtful;
 use super::failed_name::{FailedName, failed_name};
 use super::index::{IndexRow, index_key, index_path};
-use super::job::{Depth, DocrootState, JobError, Look, Observe, ObserveLimits, Verified, Verify};
+use super::job::{Depth, DocrootState, JobError, Look, Observe, ObserveLimits, Verified, Verify, Judgement};
 use super::observe::observe;
 use super::pending::Pending;
 use super::reading::{FileAt, READ_BYTES, Reading};
@@ -38,7 +38,7 @@ pub(crate) fn verify<D: Disk>(job: Verify, disk: &D) -> Result<Verified, JobErro
         pending: Pending::new(disk),
         resolver: Resolver::new(disk)?,
         buffer: vec![0; READ_BYTES],
-        found: Verified { tree: job.current, files: 0, bytes: 0, differs: Vec::new(), next: None },
+        found: Verified { tree: job.current, files: 0, bytes: 0, differs: Vec::new(), damaged: Vec::new(), next: None },
     };
     reader.read_rows()?;
     let mut found = reader.found;
@@ -47,6 +47,7 @@ pub(crate) fn verify<D: Disk>(job: Verify, disk: &D) -> Result<Verified, JobErro
         let observed = observe(repair(job, paths), disk)?;
         if let DocrootState::Same(_) = observed.docroot {
             found.tree = observed.tree;
+            found.damaged = observed.damaged;
         }
     }
     Ok(found)
@@ -66,6 +67,7 @@ fn repair(job: Verify, paths: Vec<Path>) -> Observe {
         inline: false,
         limits: REPAIR,
         rehash: true,
+        judgement: Judgement::default(),
     }
 }
 

@@ -89,6 +89,7 @@ fn a_failure_of_more_than_a_name_changes_nothing() {
             inline: false,
             limits: AMPLE,
             rehash: false,
+            judgement: Default::default(),
         };
         let failed = run(Job::Observe(job), &fixture.disk);
         assert!(matches!(failed, Err(JobError::Disk { kind: found, .. }) if found == kind));

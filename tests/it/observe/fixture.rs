@@ -66,6 +66,7 @@ impl Fixture {
             large_bytes: 1 << 40,
             give_up: Vec::new(),
             rehash: false,
+            judgement: Default::default(),
             expected: None,
             hashed: Vec::new(),
             retry: BTreeSet::new(),
@@ -98,6 +99,7 @@ impl Fixture {
             inline: true,
             limits: self.limits,
             rehash: self.rehash,
+            judgement: Default::default(),
         };
         let Done::Observe(observed) = run(Job::Observe(job), &self.disk).unwrap() else {
             panic!("another answer");

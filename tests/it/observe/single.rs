@@ -326,6 +326,7 @@ fn a_tree_that_the_index_does_not_belong_to_is_refused() {
         inline: false,
         limits: AMPLE,
         rehash: false,
+        judgement: Default::default(),
     };
     let refused = run(Job::Observe(job), &fixture.disk);
     assert!(matches!(refused, Err(JobError::Inconsistent(_))));
@@ -391,6 +392,7 @@ fn a_crash_between_any_two_primitives_costs_a_scan() {
             inline: false,
             limits: AMPLE,
             rehash: false,
+            judgement: Default::default(),
         };
         let result = run(Job::Observe(job), &fixture.disk);
         let crashed = fixture.disk.is_crashed();

@@ -123,7 +123,8 @@ impl<D: Disk> Run<'_, D> {
             return Ok(false);
         }
         // What lies below a directory that gives way goes with it.
-        let gives_way = (1..path.depth()).any(|depth| self.giving_way.contains(&path.ancestor(depth)));
+        let gives_way =
+            (1..path.depth()).any(|depth| self.giving_way.contains(&path.ancestor(depth)));
         if gives_way || self.report.is_below_look(path) {
             return Ok(false);
         }
@@ -166,9 +167,10 @@ impl<D: Disk> Run<'_, D> {
 
     fn find(&mut self, path: &Path) -> Result<Found, JobError> {
         let (parent, name) = split(path);
-        let found = self.docroot.directory(&parent).map_err(|error| (true, error)).and_then(
-            |directory| self.disk.stat(&directory, &name).map_err(|error| (false, error)),
-        );
+        let found =
+            self.docroot.directory(&parent).map_err(|error| (true, error)).and_then(|directory| {
+                self.disk.stat(&directory, &name).map_err(|error| (false, error))
+            });
         match found {
             Ok(stat) => Ok(Found::Thing(stat)),
             Err((false, error)) if error.kind == DiskErrorKind::NotFound => Ok(Found::Nothing),

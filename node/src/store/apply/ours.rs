@@ -2,13 +2,13 @@
 
 use mirrormesh_merkle::{Kind, Name, Path, Record};
 
+use super::super::Table;
+use super::super::copy::has_content;
 use super::super::disk::{Disk, DiskErrorKind, DiskResult, FileKind, Stat};
 use super::super::doubt::same_or_doubtful;
 use super::super::index::{IndexRow, Seen, index_key};
 use super::super::pending::Pending;
 use super::super::resolve::Resolver;
-use super::super::Table;
-use super::super::copy::has_content;
 use super::{Run, split};
 
 /// What lies below a directory.

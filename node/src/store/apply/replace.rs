@@ -7,8 +7,8 @@
 
 use mirrormesh_merkle::{Path, Record};
 
-use super::super::disk::{Disk, DiskError, DiskErrorKind, DiskResult, Rename};
 use super::super::area::Area;
+use super::super::disk::{Disk, DiskError, DiskErrorKind, DiskResult, Rename};
 use super::super::index::IndexRow;
 use super::super::job::JobError;
 use super::check::is_as_known;
@@ -42,10 +42,8 @@ impl<D: Disk> Run<'_, D> {
     /// Looks once more at what is about to be displaced.
     pub(super) fn still_is_as_known(&mut self, task: &Task) -> Result<bool, JobError> {
         let (parent, name) = task.place();
-        let stat = self
-            .docroot
-            .directory(&parent)
-            .and_then(|directory| self.disk.stat(&directory, &name));
+        let stat =
+            self.docroot.directory(&parent).and_then(|directory| self.disk.stat(&directory, &name));
         match (stat, &task.row) {
             (Ok(stat), Some(row)) if is_as_known(row, &stat) => return Ok(true),
             (Err(error), _) if error.kind == DiskErrorKind::Crashed => return Err(error.into()),

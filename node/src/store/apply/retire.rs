@@ -3,11 +3,11 @@
 use mirrormesh_merkle::{Name, Path, Record};
 
 use super::super::aside::{About, add_manifest, set_aside};
+use super::super::copy::copy_file;
 use super::super::disk::{Disk, DiskErrorKind, DiskResult, FileKind, Metadata, Stat};
 use super::super::index::IndexRow;
 use super::super::job::{JobError, Manifest};
 use super::super::remove_tree::remove_tree;
-use super::super::copy::copy_file;
 use super::{Run, Task};
 
 impl<D: Disk> Run<'_, D> {
@@ -32,9 +32,7 @@ impl<D: Disk> Run<'_, D> {
                 let survey = self.survey_displaced(name, &task.path)?;
                 (survey.is_ours && is_directory(task.row.as_ref()), survey.bytes)
             }
-            (Some(row), _) => {
-                (self.is_displaced_ours(&displaced, name, &stat, row)?, stat.size)
-            }
+            (Some(row), _) => (self.is_displaced_ours(&displaced, name, &stat, row)?, stat.size),
             (None, _) => (false, stat.size),
         };
         if is_ours {
@@ -109,8 +107,7 @@ impl<D: Disk> Run<'_, D> {
             let from = self.disk.open_file(&directory, &name)?;
             let copy = self.disk.create(&kept, stored_as)?;
             copy_file(self.disk, &from, &copy, stat.size)?;
-            let metadata =
-                Metadata { mode: Some(stat.mode), mtime: Some(stat.mtime), owner: None };
+            let metadata = Metadata { mode: Some(stat.mode), mtime: Some(stat.mtime), owner: None };
             self.disk.set_file_metadata(&copy, metadata)?;
             if self.is_durable() {
                 self.disk.sync_file(&copy)?;

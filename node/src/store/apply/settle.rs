@@ -81,10 +81,7 @@ impl<D: Disk> Run<'_, D> {
         let below = self.records.range(path.clone()..);
         let below = below.take_while(|(below, _)| below.starts_with(path));
         for (directory, recorded) in below {
-            if matches!(
-                &recorded.new,
-                Some(IndexRow { record: Record::Directory { .. }, .. })
-            ) {
+            if matches!(&recorded.new, Some(IndexRow { record: Record::Directory { .. }, .. })) {
                 self.touched.insert(directory.clone());
             }
         }

@@ -99,7 +99,8 @@ impl<D: Disk> Run<'_, D> {
             (Spot::Displaced(old), _) => (self.displaced()?, old.clone()),
             (Spot::Large(old), _) => (Area::Large.open(self.disk)?, old.clone()),
             (Spot::Docroot, _) => {
-                let (parent, old) = split(staged.moved.as_ref().map_or(&Path::root(), |(from, _)| from));
+                let (parent, old) =
+                    split(staged.moved.as_ref().map_or(&Path::root(), |(from, _)| from));
                 (self.docroot.directory(&parent)?, old)
             }
         };

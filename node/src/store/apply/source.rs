@@ -123,9 +123,10 @@ impl<D: Disk> Run<'_, D> {
     /// An unserved file whose content nobody has: an older version of it stays, anything else
     /// goes, and the name is left out.
     fn leave_out(&mut self, task: Task, steps: &mut Steps) -> Result<(), JobError> {
-        let is_older_version = task.row.as_ref().is_some_and(|row| {
-            !row.local && matches!(row.record, Record::File(_))
-        });
+        let is_older_version = task
+            .row
+            .as_ref()
+            .is_some_and(|row| !row.local && matches!(row.record, Record::File(_)));
         if task.row.is_none() || is_older_version {
             let row = task.row.clone();
             self.record(&task.path, row.clone(), row, task.new);

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use mirrormesh_merkle::{File, Hash, Name, Path, Record};
 
 use super::super::area::{Area, large_name};
+use super::super::copy::{copy_file, hash_pieces, write_pieces};
 use super::super::disk::{Disk, DiskError, DiskErrorKind, DiskResult, Rename, Stat};
 use super::super::doubt::same_or_doubtful;
 use super::super::index::{IndexRow, Seen};
@@ -15,7 +16,6 @@ use super::super::job::JobError;
 use super::super::new_file::{give_link_to_owner, give_metadata, new_file};
 use super::super::plan::{as_file, is_page};
 use super::check::Steps;
-use super::super::copy::{copy_file, hash_pieces, write_pieces};
 use super::source::Source;
 use super::{Run, Task, split};
 
@@ -91,10 +91,8 @@ impl<D: Disk> Run<'_, D> {
                     self.report.miss(&task.path, reason);
                 }
                 Err(NotStaged::Disk(error)) => {
-                    let ends = matches!(
-                        error.kind,
-                        DiskErrorKind::NoSpace | DiskErrorKind::TooManyOpen
-                    );
+                    let ends =
+                        matches!(error.kind, DiskErrorKind::NoSpace | DiskErrorKind::TooManyOpen);
                     if error.kind != DiskErrorKind::TooManyOpen || staged.is_empty() {
                         self.report.fail_with(&task.path, &error)?;
                     }
@@ -141,7 +139,10 @@ impl<D: Disk> Run<'_, D> {
             Source::Large => self.stage_large(task, &file),
             Source::Pieces(pieces) => {
                 if hash_pieces(pieces) != file.content {
-                    return Err(NotStaged::Wrong(Vec::new(), "its content was not what it should be"));
+                    return Err(NotStaged::Wrong(
+                        Vec::new(),
+                        "its content was not what it should be",
+                    ));
                 }
                 self.stage_new(task, &file, |run, staged| {
                     write_pieces(run.disk, staged, pieces)?;
@@ -240,10 +241,7 @@ impl<D: Disk> Run<'_, D> {
     }
 
     /// The first of some files of the docroot that still is what its row says.
-    fn open_first(
-        &mut self,
-        places: &[(Path, IndexRow)],
-    ) -> DiskResult<(Option<D::File>, bool)> {
+    fn open_first(&mut self, places: &[(Path, IndexRow)]) -> DiskResult<(Option<D::File>, bool)> {
         let mut is_readable = true;
         for (path, row) in places {
             let (parent, name) = split(path);

@@ -12,7 +12,7 @@ use crate::store::reading::{FileAt, Reading};
 
 impl<D: Disk> Observation<'_, D> {
     pub(super) fn file(&mut self, at: &At<'_, D>, stat: Stat) -> Result<Outcome, JobError> {
-        if !self.rehash && self.is_unchanged(at.row, &stat) {
+        if !self.rehash && !self.is_suspect(at.row) && self.is_unchanged(at.row, &stat) {
             return Ok(Outcome::Step(Step::Done));
         }
         match self.hashed.get(at.path) {
@@ -91,7 +91,35 @@ impl<D: Disk> Observation<'_, D> {
             return self
                 .not_read(at, Unlisted::Unreadable("its time or size is impossible".into()));
         }
-        self.replace(at.path, at.row, record, seen)
+        let damaged = self.is_damaged(at.row, stat, &record);
+        let step = self.replace(at.path, at.row, record, seen)?;
+        if damaged && let Some(row) = self.row(at.path)? {
+            let local = IndexRow { local: true, ..row.clone() };
+            self.put_row(at.path, Some(&row), Some(local));
+            self.found.damaged.push(at.path.clone());
+        }
+        Ok(step)
+    }
+
+    /// Whether a power cut may have damaged the file without its stat showing it.
+    fn is_suspect(&self, row: Option<&IndexRow>) -> bool {
+        let bounds = self.judgement.damage.filter(|_| self.is_origin());
+        bounds.is_some_and(|bounds| row.is_some_and(|row| row.seen.ctime >= bounds.since))
+    }
+
+    /// Whether a published file that differs is damaged rather than edited.
+    fn is_damaged(&self, row: Option<&IndexRow>, stat: &Stat, now: &Record) -> bool {
+        let Some(row) = row.filter(|_| self.is_origin()) else { return false };
+        let (Record::File(old), Record::File(new)) = (&row.record, now) else { return false };
+        if old.content == new.content || old.unserved {
+            return false;
+        }
+        let unmoved = self.rehash && row.seen == Seen::of(stat);
+        let cut = self
+            .judgement
+            .damage
+            .is_some_and(|bounds| row.seen.ctime >= bounds.since && stat.ctime < bounds.boot);
+        unmoved || cut
     }
 
     /// A name that is there and was not read stays as it was last published. The origin marks a

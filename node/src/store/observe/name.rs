@@ -1,15 +1,17 @@
 //! Looks at one name: what it is, whether the index says so, and what is to be done if not.
 
-use mirrormesh_merkle::{Name, Path};
+use mirrormesh_merkle::{Name, Path, Record};
 
 use super::observation::{Observation, Step};
 use crate::store::disk::{Disk, FileKind, Stat};
 use crate::store::failed_name::{FailedName, failed_name};
 use crate::store::index::IndexRow;
-use crate::store::job::{JobError, Unlisted};
+use crate::store::job::{INLINE_FILE_BYTES, JobError, Unlisted};
 
 /// How often a name that becomes another kind while it is looked at is looked at again.
 const ATTEMPTS: usize = 3;
+/// Most names that vanished and stay for now.
+const VANISHED: usize = 256;
 
 /// Whether the directory that holds a name could be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +117,10 @@ impl<D: Disk> Observation<'_, D> {
         failure: FailedName,
     ) -> Result<Step, JobError> {
         match failure {
+            FailedName::Gone if self.waits_for(at) => {
+                self.found.vanished.push(at.path.clone());
+                Ok(Step::Done)
+            }
             FailedName::Gone => self.remove(at.path, at.row),
             FailedName::Mount => {
                 self.unlist(at.path, Unlisted::Mount);
@@ -126,6 +132,18 @@ impl<D: Disk> Observation<'_, D> {
             }
             FailedName::Unreadable(reason) => self.not_read(at, Unlisted::Unreadable(reason)),
         }
+    }
+
+    /// Whether a name that vanished stays for now: what it was may be on its way to another name,
+    /// and is dear to fetch again.
+    fn waits_for(&self, at: &At<'_, D>) -> bool {
+        let Some(gone) = &self.judgement.vanished else { return false };
+        let is_dear = match at.row.map(|row| &row.record) {
+            Some(Record::Directory { .. }) => true,
+            Some(Record::File(file)) => file.size > INLINE_FILE_BYTES,
+            _ => false,
+        };
+        is_dear && !gone.contains(at.path) && self.found.vanished.len() < VANISHED
     }
 
     /// Whether this stat lies on another file system than the docroot.

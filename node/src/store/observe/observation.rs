@@ -12,8 +12,7 @@ use crate::store::excludes::Excludes;
 use crate::store::index::{IndexRow, Seen};
 use crate::store::job::{
     Depth, DocrootIdentity, INLINE_TOTAL_BYTES, JobError, Look, Observe, ObserveLimits, Side,
-    Unlisted,
-};
+    Unlisted, Judgement};
 use crate::store::pending::Pending;
 use crate::store::reading::READ_BYTES;
 use crate::store::resolve::Resolver;
@@ -59,6 +58,7 @@ pub(super) struct Observation<'disk, D: Disk> {
 
     pub(super) resolver: Resolver<'disk, D>,
     pub(super) pending: Pending<'disk, D>,
+    pub(super) judgement: Judgement,
     pub(super) current: Tree,
     pub(super) changes: BTreeMap<Path, Changed>,
     pub(super) buffer: Vec<u8>,
@@ -79,6 +79,8 @@ pub(super) struct Found {
     pub(super) unlisted_more: u64,
     pub(super) finished: Vec<Path>,
     pub(super) large: BTreeSet<Path>,
+    pub(super) vanished: Vec<Path>,
+    pub(super) damaged: Vec<Path>,
     pub(super) more: Vec<Look>,
     pub(super) contents: BTreeMap<Path, (Hash, Bytes)>,
     contents_bytes: u64,
@@ -121,6 +123,7 @@ impl<'disk, D: Disk> Observation<'disk, D> {
             inline: job.inline,
             resolver: Resolver::at(disk, root),
             pending,
+            judgement: job.judgement,
             current: job.current,
             changes: BTreeMap::new(),
             buffer: vec![0; READ_BYTES],

@@ -73,11 +73,8 @@ impl<'p, 'd, D: Disk> Builder<'p, 'd, D> {
     pub(super) fn offer(&mut self, item: Item) -> Result<Offer, JobError> {
         let need = self.need(&item)?;
         let file = as_file(item.new.as_ref());
-        let want = |file: &File| Want {
-            content: file.content,
-            size: file.size,
-            path: item.path.clone(),
-        };
+        let want =
+            |file: &File| Want { content: file.content, size: file.size, path: item.path.clone() };
         if let (Need::Large, Some(file)) = (&need, file) {
             if self.in_transfer.contains(&item.path) {
                 return Ok(Offer::LeftOut);

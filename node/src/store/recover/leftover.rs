@@ -4,8 +4,8 @@ use mirrormesh_merkle::{Entry, Name, Path, Record, lookup};
 
 use super::super::area::large_name;
 use super::super::copy::hash_file;
-use super::super::intent::Role;
 use super::super::disk::{Disk, DiskErrorKind, DiskResult, FileKind, Rename, Table};
+use super::super::intent::Role;
 use super::super::job::{JobError, LARGE_BYTES};
 use super::super::plan::as_file;
 use super::super::remove_tree::remove_any;
@@ -62,20 +62,21 @@ impl<D: Disk> Recovery<'_, D> {
             }
             let directory = resolver.directory(&at.parent().unwrap_or_default())?;
             let kind = self.disk.stat(&directory, &name)?.kind;
-            let is_own = match kind {
-                FileKind::Directory => {
-                    let inside = resolver.directory(&at)?;
-                    let mut names = Vec::new();
-                    self.disk.list(&inside, &mut |name, _| names.push(name))?;
-                    open.extend(names.into_iter().map(|name| {
-                        (at.join(&name), path.as_ref().map(|path| path.join(&name)))
-                    }));
-                    path.is_some()
-                }
-                FileKind::File => self.is_own_file(&directory, &name, path.as_ref())?,
-                FileKind::Symlink => self.is_own_link(&directory, &name, path.as_ref())?,
-                _ => false,
-            };
+            let is_own =
+                match kind {
+                    FileKind::Directory => {
+                        let inside = resolver.directory(&at)?;
+                        let mut names = Vec::new();
+                        self.disk.list(&inside, &mut |name, _| names.push(name))?;
+                        open.extend(names.into_iter().map(|name| {
+                            (at.join(&name), path.as_ref().map(|path| path.join(&name)))
+                        }));
+                        path.is_some()
+                    }
+                    FileKind::File => self.is_own_file(&directory, &name, path.as_ref())?,
+                    FileKind::Symlink => self.is_own_link(&directory, &name, path.as_ref())?,
+                    _ => false,
+                };
             if !is_own {
                 return Ok(false);
             }
@@ -105,9 +106,10 @@ impl<D: Disk> Recovery<'_, D> {
         path: Option<&Path>,
     ) -> Result<bool, JobError> {
         let target = self.disk.read_symlink(directory, name)?;
-        self.is_known(path, |record| {
-            matches!(record, Record::Symlink(link) if link.target == target)
-        })
+        self.is_known(
+            path,
+            |record| matches!(record, Record::Symlink(link) if link.target == target),
+        )
     }
 
     /// Whether the index, as something of ours, or the target has this at a path.
