@@ -540,3 +540,45 @@ fn more_files_than_may_be_open_take_more_parcels() {
     assert_eq!(outcome.failed, [], "that is no error of any path");
     converged(&disk, &mut follower, &new);
 }
+
+#[test]
+fn only_what_was_not_edited_since_is_taken_back() {
+    let then = things([("a", file("1")), ("b", file("1")), ("d/x", file("1")), ("e/x", file("1"))]);
+    let mut now = then.clone();
+    now.insert("a".into(), file("edited"));
+    now.insert("d/y".into(), file("edited"));
+    now.insert("g/y".into(), file("edited"));
+    let published =
+        things([("a", file("2")), ("b", file("2")), ("d", file("2")), ("e", file("2"))]);
+    let disk = disk_at(Options::default(), &now, &published);
+    let since = store_tree(&disk, &then);
+    let mut follower = Follower::new(&disk, &published);
+    let mut cursor = Some(PlanCursor { phase: Phase::Add, after: None });
+    let mut outcome = Outcome::default();
+    while let Some(at) = cursor {
+        let job = Plan {
+            current: current(&disk),
+            target: follower.target,
+            cursor: at,
+            only: None,
+            in_transfer: Vec::new(),
+            unedited_since: Some(since),
+        };
+        let planned = plan(&disk, &job).expect("plans");
+        if let Some(parcel) = planned.parcel {
+            follower.parcel(parcel, &mut outcome).expect("applies");
+        }
+        cursor = planned.next;
+    }
+    assert_eq!((outcome.failed, outcome.look), (vec![], BTreeSet::new()));
+    for (path, content) in [
+        ("a", "edited"),
+        ("b", "2"),
+        ("d/x", "1"),
+        ("d/y", "edited"),
+        ("e", "2"),
+        ("g/y", "edited"),
+    ] {
+        assert_eq!(bytes_at(&disk, path), Some(content.as_bytes().to_vec()), "{path}");
+    }
+}

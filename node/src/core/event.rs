@@ -57,6 +57,7 @@ pub const MAX_HINTS: usize = 256;
 
 /// Something that happened.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "made, handled and dropped at once")]
 pub enum Event {
     /// The deadline has come.
     Tick,
@@ -150,6 +151,7 @@ pub enum StreamEvent {
 
 /// Something to be done.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "made, carried out and dropped at once")]
 pub enum Effect {
     /// Dial a peer at one of these addresses (`host:port`), in turn; the key must be this.
     Dial {

@@ -72,7 +72,7 @@ impl Node {
         let role = match tokens.redeem(self.wall, &secret) {
             Ok(role) => role,
             Err(error) => {
-                self.refuse(peer, "bad-token", &error);
+                self.refuse(peer, "bad-token", error);
                 return self.refuse_join(connection, &error.to_string());
             }
         };

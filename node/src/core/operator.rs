@@ -327,10 +327,10 @@ impl Node {
         if self.jobs.is_busy() {
             return;
         }
-        if let Some((command, after)) = self.operator.waiting.pop_front() {
-            if self.operator.verifying.contains_key(&command) {
-                self.verify_on(command, true, after);
-            }
+        if let Some((command, after)) = self.operator.waiting.pop_front()
+            && self.operator.verifying.contains_key(&command)
+        {
+            self.verify_on(command, true, after);
         }
     }
 

@@ -407,11 +407,11 @@ impl Node {
 
     /// A new term has begun, durably: the first head of it is published at once.
     pub(super) fn term_began(&mut self) {
-        if let (true, Some(tree)) = (self.is_origin(), self.published_tree()) {
-            if let Some((push, batch)) = self.sign(tree, None, None, false) {
-                self.persist(batch, false, Vec::new());
-                self.push_to_all(push, Vec::new());
-            }
+        if let (true, Some(tree)) = (self.is_origin(), self.published_tree())
+            && let Some((push, batch)) = self.sign(tree, None, None, false)
+        {
+            self.persist(batch, false, Vec::new());
+            self.push_to_all(push, Vec::new());
         }
     }
 

@@ -169,17 +169,17 @@ impl Serve {
 
     fn go_on(&mut self, stream: StreamId, jobs: &mut Jobs, out: &mut Vec<Effect>) {
         let Some(serving) = self.streams.get_mut(&stream) else { return };
-        if !serving.writing {
-            if let Some(mut bytes) = serving.ready.take() {
-                // What is longer than a chunk goes out piece by piece.
-                let piece = bytes.split_to(bytes.len().min(MAX_CHUNK_BYTES));
-                if !bytes.is_empty() {
-                    serving.ready = Some(bytes);
-                }
-                if !piece.is_empty() {
-                    serving.writing = true;
-                    out.push(Effect::Write { stream, bytes: piece });
-                }
+        if !serving.writing
+            && let Some(mut bytes) = serving.ready.take()
+        {
+            // What is longer than a chunk goes out piece by piece.
+            let piece = bytes.split_to(bytes.len().min(MAX_CHUNK_BYTES));
+            if !bytes.is_empty() {
+                serving.ready = Some(bytes);
+            }
+            if !piece.is_empty() {
+                serving.writing = true;
+                out.push(Effect::Write { stream, bytes: piece });
             }
         }
         if serving.finished && serving.ready.is_none() && !serving.writing {

@@ -152,10 +152,9 @@ impl Node {
         self.note(Note::Connected { peer });
         self.hurry_heartbeat();
         let own = self.authority.head().map_or((0, 0), |head| head.position());
-        if own > (hello.epoch, hello.seq) || self.is_origin() {
-            if let Some(bytes) = self.newest_push() {
-                self.out.push(Effect::Frame { connection, bytes });
-            }
+        let has_news = own > (hello.epoch, hello.seq) || self.is_origin();
+        if let Some(bytes) = self.newest_push().filter(|_| has_news) {
+            self.out.push(Effect::Frame { connection, bytes });
         }
         if own < (hello.epoch, hello.seq) {
             self.ask_head(connection, 0);

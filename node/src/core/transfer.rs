@@ -383,7 +383,7 @@ impl Node {
         let Some(published) = self.published_tree() else { return };
         let paths: Vec<Path> = self.transfer.errors.keys().cloned().collect();
         self.transfer.disowning = paths;
-        self.transfer.lost.extend(self.transfer.errors.iter().map(|(path, _)| {
+        self.transfer.lost.extend(self.transfer.errors.keys().map(|path| {
             let reason = "damaged, and no member serves it: run `mirrormesh verify --repair` when \
                           one does, or write the file again";
             (path.clone(), reason.to_string())

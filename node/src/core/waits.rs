@@ -127,11 +127,10 @@ impl Node {
             waiting.stage = stage;
             return true;
         }
-        if self.waits.waits.get(&id).is_some_and(|waiting| waiting.deadline <= self.now) {
-            if let Some(waiting) = self.waits.waits.remove(&id) {
-                let behind = self.behind(&waiting);
-                self.answer(id, Answer::TimedOut { behind }, true);
-            }
+        let over = self.waits.waits.get(&id).is_some_and(|waiting| waiting.deadline <= self.now);
+        if let Some(waiting) = over.then(|| self.waits.waits.remove(&id)).flatten() {
+            let behind = self.behind(&waiting);
+            self.answer(id, Answer::TimedOut { behind }, true);
         }
         false
     }
