@@ -51,8 +51,8 @@ pub(crate) struct Shown {
     pub(crate) touched: BTreeSet<Vec<u8>>,
     /// Contents that local users wrote, by path.
     pub(crate) local: BTreeMap<Vec<u8>, BTreeSet<Hash>>,
-    /// Number of the head that the host said it had in line.
-    pub(crate) applied: usize,
+    /// Number of the newest head that the host said it had in line.
+    pub(crate) applied: Option<usize>,
 }
 
 /// See the module's head.
@@ -181,7 +181,8 @@ impl Ledger {
         before: Option<Shape>,
         after: Option<Shape>,
     ) {
-        let applied = self.hosts[host].applied;
+        let in_line = self.hosts[host].applied;
+        let applied = in_line.unwrap_or(0);
         match &after {
             Some(shape) => {
                 let is_same =
@@ -195,7 +196,8 @@ impl Ledger {
                 }
             }
             None => {
-                if self.always_there(&path, applied) && !self.is_touched(host, &path) {
+                // Before that, directories of a parcel that failed may go again.
+                if in_line.is_some() && self.always_there(&path, applied) && !self.is_touched(host, &path) {
                     let text = format!("host {host}: {} is missing, though in all heads", show(&path));
                     self.violation("never missing", text);
                 }
@@ -208,11 +210,11 @@ impl Ledger {
         {
             self.owed.push(Owed { host, path: path.clone(), content });
         }
-        let in_line = match &after {
+        let is_brought = match &after {
             Some(shape) => self.was_published(&path, shape, applied),
             None => true,
         };
-        if in_line {
+        if is_brought {
             self.hosts[host].touched.remove(&path);
         }
     }

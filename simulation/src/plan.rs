@@ -75,6 +75,8 @@ impl Plan {
                 // A seldom thing that costs much.
                 let on = match *name {
                     "large" => drawn.is_multiple_of(8),
+                    // Only if asked for: see README.md, "Not modelled".
+                    "links" => false,
                     _ => drawn.is_multiple_of(2),
                 };
                 (*name, fixed.unwrap_or(on))

@@ -105,7 +105,15 @@ pub(crate) fn show(path: &[u8]) -> String {
     String::from_utf8_lossy(path).into_owned()
 }
 
-/// The first difference between two listings, for people; `skip` says which paths do not count.
+/// Whether a directory holds something that is not mirrored: it stays for that.
+fn stays(listing: &Listing, path: &[u8], shape: &Shape) -> bool {
+    let below = |other: &[u8]| other.starts_with(path) && other.get(path.len()) == Some(&b'/');
+    shape.is_directory()
+        && listing.iter().any(|(other, shape)| *shape == Shape::Other && below(other))
+}
+
+/// The first difference between a tree and what shows, for people; `skip` says which paths do not
+/// count.
 pub(crate) fn first_difference(
     left: &Listing,
     right: &Listing,
@@ -124,6 +132,8 @@ pub(crate) fn first_difference(
     }
     right
         .iter()
-        .find(|(path, shape)| !of(shape) && !skip(path) && !left.contains_key(*path))
+        .find(|(path, shape)| {
+            !of(shape) && !skip(path) && !left.contains_key(*path) && !stays(right, path, shape)
+        })
         .map(|(path, shape)| format!("{}: nothing but {shape:?}", show(path)))
 }

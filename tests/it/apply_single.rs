@@ -432,7 +432,6 @@ fn only_the_named_paths_and_the_directories_above_them() {
         only: Some(vec![path("a/b/c"), path("not/there")]),
         in_transfer: Vec::new(),
         unedited_since: None,
-        unedited_since: None,
     };
     let planned = plan(&disk, &job).expect("plans");
     assert_eq!(planned.next, None);
@@ -462,7 +461,6 @@ fn large_files_come_alone_and_not_twice() {
                 only: None,
                 in_transfer: in_transfer.clone(),
                 unedited_since: None,
-                unedited_since: None,
             };
             let planned = plan_within(&disk, &job, &limits).expect("plans");
             if let Some(parcel) = planned.parcel {
@@ -491,7 +489,6 @@ fn an_item_that_the_target_has_left_behind_is_left_out() {
         cursor: PlanCursor { phase: Phase::Add, after: None },
         only: None,
         in_transfer: Vec::new(),
-        unedited_since: None,
         unedited_since: None,
     };
     let parcel = plan(&disk, &job).expect("plans").parcel.expect("something");
@@ -547,6 +544,7 @@ fn only_what_was_not_edited_since_is_taken_back() {
     let mut now = then.clone();
     now.insert("a".into(), file("edited"));
     now.insert("d/y".into(), file("edited"));
+    now.insert("g".into(), directory());
     now.insert("g/y".into(), file("edited"));
     let published =
         things([("a", file("2")), ("b", file("2")), ("d", file("2")), ("e", file("2"))]);

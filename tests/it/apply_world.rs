@@ -184,7 +184,6 @@ impl<'a> Follower<'a> {
                 only: None,
                 in_transfer: Vec::new(),
                 unedited_since: None,
-                unedited_since: None,
             };
             let planned = plan_within(self.disk, &job, &self.limits)?;
             if let Some(parcel) = planned.parcel {
@@ -316,7 +315,6 @@ impl<'a> Follower<'a> {
                 limits: ObserveLimits { changes: 256, names: 10_000, bytes: 1 << 30 },
                 rehash: false,
                 judgement: Judgement::default(),
-                judgement: Default::default(),
             };
             let Done::Observe(observed) = run(Job::Observe(job), self.disk)? else {
                 panic!("not observed")

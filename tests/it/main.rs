@@ -1,4 +1,10 @@
 //! Tests of the whole, in one binary: the laws, the disks' contract, crash tests of every job,
 //! simulated farms, and real daemons on loopback.
 
+mod apply_crash;
+mod apply_model;
+mod apply_single;
+mod apply_world;
+mod disk_contract;
+mod observe;
 mod tidy;

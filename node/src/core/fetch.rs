@@ -52,7 +52,8 @@ impl Node {
                 // An answer without a byte: every want of it is missing.
                 ready.contents = vec![Bytes::new()];
             }
-            return self.transfer.ready.push_back(ready);
+            self.transfer.ready.insert(ready.order, ready);
+            return;
         };
         let stream = self.stream_id();
         let limit = PARCEL_BYTES + LARGE_BYTES + 16 * PARCEL_ITEMS as u64;
@@ -60,12 +61,12 @@ impl Node {
         self.out.push(Effect::Open { stream, connection, request });
         self.out.push(Effect::Grant { stream, bytes: limit });
         let incoming = Incoming::new(connection, limit);
-        self.transfer.fetching.insert(stream, (ready.parcel, ready.inline, incoming));
+        self.transfer.fetching.insert(stream, (ready, incoming));
     }
 
     /// Bytes came. Returns whether the stream was one of a transfer.
     pub(super) fn transfer_chunk(&mut self, stream: StreamId, chunk: Bytes) -> bool {
-        if let Some((_, _, incoming)) = self.transfer.fetching.get_mut(&stream) {
+        if let Some((_, incoming)) = self.transfer.fetching.get_mut(&stream) {
             incoming.push(chunk);
             return true;
         }
@@ -79,12 +80,12 @@ impl Node {
 
     /// A stream has ended.
     pub(super) fn transfer_ended(&mut self, stream: StreamId, whole: bool) -> bool {
-        if let Some((parcel, inline, incoming)) = self.transfer.fetching.remove(&stream) {
+        if let Some((mut ready, incoming)) = self.transfer.fetching.remove(&stream) {
             if whole && incoming.bytes <= incoming.limit {
                 // An answer without a byte still is one: every want of it is missing.
-                let contents =
+                ready.contents =
                     if incoming.chunks.is_empty() { vec![Bytes::new()] } else { incoming.chunks };
-                self.transfer.ready.push_back(Ready { parcel, contents, inline, large: None });
+                self.transfer.ready.insert(ready.order, ready);
             } else {
                 self.abandon_pass();
             }
@@ -106,7 +107,7 @@ impl Node {
             .transfer
             .fetching
             .iter()
-            .filter(|(_, (_, _, incoming))| incoming.connection == connection)
+            .filter(|(_, (_, incoming))| incoming.connection == connection)
             .map(|(stream, _)| *stream)
             .collect();
         let large: Vec<StreamId> = self

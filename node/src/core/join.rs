@@ -84,14 +84,12 @@ impl Node {
         if let Err(error) = admitted {
             return self.refuse_join(connection, &error.to_string());
         }
-        self.tokens = tokens;
-        let mut batch = Batch::default();
-        self.put_tokens(&mut batch);
-        self.persist(batch, true, Vec::new());
-        self.note(Note::Joined { member: peer, name });
         if !self.change_document(draft, AfterChange::Joined(connection)) {
-            self.refuse_join(connection, "too many changes wait: try again later");
+            return self.refuse_join(connection, "too many changes wait: try again later");
         }
+        // Stored with the document, lest a crash in between leaves a used token and no member.
+        self.tokens = tokens;
+        self.note(Note::Joined { member: peer, name });
     }
 
     fn refuse_join(&mut self, connection: ConnectionId, message: &str) {

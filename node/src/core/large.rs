@@ -28,6 +28,8 @@ const MAX_TRIES: u32 = 3;
 /// A large file in transfer.
 #[derive(Debug)]
 pub(super) struct Large {
+    /// Its place in the order of parcels.
+    order: u64,
     pub(super) parcel: Arc<Parcel>,
     want: Want,
     pub(super) stream: Option<(StreamId, ConnectionId)>,
@@ -41,8 +43,9 @@ pub(super) struct Large {
 
 impl Large {
     /// A large file of which nothing has come.
-    pub(super) fn new(parcel: Arc<Parcel>, want: Want) -> Large {
+    pub(super) fn new(order: u64, parcel: Arc<Parcel>, want: Want) -> Large {
         Large {
+            order,
             parcel,
             want,
             stream: None,
@@ -116,9 +119,9 @@ impl Node {
             (_, Ok(Done::Stage(Staged::Whole))) => {
                 let parcel = Arc::clone(&large.parcel);
                 large.ended = true;
-                let large = Some(content);
-                let ready = Ready { parcel, contents: Vec::new(), inline: Vec::new(), large };
-                self.transfer.ready.push_back(ready);
+                let (order, large) = (large.order, Some(content));
+                let (contents, inline) = (Vec::new(), Vec::new());
+                self.transfer.ready.insert(order, Ready { order, parcel, contents, inline, large });
             }
             (_, Ok(Done::Stage(Staged::Wrong))) => {
                 large.tries += 1;

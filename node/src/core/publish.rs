@@ -218,13 +218,16 @@ impl Node {
             self.document_changed();
             return self.persist(batch, true, vec![Then::Changed(then)]);
         };
-        let Some((_, batch)) = self.sign(tree, None, Some(document), false) else {
+        let Some((_, mut batch)) = self.sign(tree, None, Some(document), false) else {
             if let AfterChange::Answer(id, _) = then {
                 self.answer_refused(id, 1, "the document could not be published", "see the log");
             }
             return;
         };
         self.note(Note::DocumentChanged { version });
+        if matches!(then, AfterChange::Joined(_)) {
+            self.put_tokens(&mut batch);
+        }
         self.persist(batch, true, vec![Then::Changed(then), Then::PushDocument]);
     }
 

@@ -8,7 +8,7 @@
 //!
 //! An origin runs the same passes, over given paths only, when it takes published entries back.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,9 +36,12 @@ pub(super) const ALONE: Duration = Duration::from_secs(5);
 /// Most paths in error that are listed.
 pub(super) const MAX_ERRORS: usize = 1_024;
 
-/// A parcel that can be applied.
+/// A parcel on its way to be applied. Parcels are applied in the order in which they were planned:
+/// a directory is made before what is in it comes, and nothing goes before what takes its place.
 #[derive(Debug)]
 pub(super) struct Ready {
+    /// Its place in the order.
+    pub(super) order: u64,
     pub(super) parcel: Arc<Parcel>,
     pub(super) contents: Vec<Bytes>,
     pub(super) inline: Vec<Inline>,
@@ -65,8 +68,9 @@ pub(super) struct Pass {
 pub(super) struct Transfer {
     pub(super) pass: Option<Pass>,
     passes: u64,
-    pub(super) ready: VecDeque<Ready>,
-    pub(super) fetching: BTreeMap<StreamId, (Arc<Parcel>, Vec<Inline>, Incoming)>,
+    next_order: u64,
+    pub(super) ready: BTreeMap<u64, Ready>,
+    pub(super) fetching: BTreeMap<StreamId, (Ready, Incoming)>,
     pub(super) large: BTreeMap<Hash, Large>,
     /// Contents that came with the push being proved.
     pub(super) inline: Vec<Inline>,
@@ -106,9 +110,28 @@ impl Transfer {
                 changed: 0,
             });
             self.pending = (parcel.items.len() as u64, parcel.wants.iter().map(|w| w.size).sum());
-            self.ready.push_back(Ready { parcel, contents: Vec::new(), inline, large: None });
+            self.enqueue(parcel, inline);
         }
         self.retry_at = self.retry_at.map(|at| at.min(now));
+    }
+
+    /// Puts a planned parcel at the end of the order.
+    fn enqueue(&mut self, parcel: Arc<Parcel>, inline: Vec<Inline>) {
+        let order = self.next_order();
+        let ready = Ready { order, parcel, contents: Vec::new(), inline, large: None };
+        self.ready.insert(order, ready);
+    }
+
+    fn next_order(&mut self) -> u64 {
+        self.next_order += 1;
+        self.next_order
+    }
+
+    /// Whether a parcel planned before this place is still on its way. Large files hold up nothing.
+    fn is_preceded(&self, order: u64) -> bool {
+        let ready = self.ready.values().filter(|ready| ready.large.is_none());
+        let fetching = self.fetching.values().map(|(ready, _)| ready);
+        ready.chain(fetching).any(|other| other.order < order)
     }
 
     fn is_empty(&self) -> bool {
@@ -242,12 +265,14 @@ impl Node {
 
     /// Applies a parcel that is complete, and asks for what the others want.
     fn start_ready(&mut self) {
-        for ready in std::mem::take(&mut self.transfer.ready) {
-            let wants = ready.contents.is_empty() && !ready.parcel.wants.is_empty();
-            if wants {
+        let orders: Vec<u64> = self.transfer.ready.keys().copied().collect();
+        for order in orders {
+            let waits = self.jobs.is_busy() || self.transfer.is_preceded(order);
+            let Some(ready) = self.transfer.ready.remove(&order) else { continue };
+            if ready.contents.is_empty() && !ready.parcel.wants.is_empty() {
                 self.fetch(ready);
-            } else if self.jobs.is_busy() {
-                self.transfer.ready.push_back(ready);
+            } else if waits {
+                self.transfer.ready.insert(order, ready);
             } else {
                 self.apply(ready);
             }
@@ -365,16 +390,13 @@ impl Node {
         let Some(parcel) = planned.parcel else { return };
         match parcel.large.clone() {
             Some(want) => {
+                let order = self.transfer.next_order();
                 self.transfer
                     .large
                     .entry(want.content)
-                    .or_insert_with(|| Large::new(parcel, want));
+                    .or_insert_with(|| Large::new(order, parcel, want));
             }
-            None => {
-                let ready =
-                    Ready { parcel, contents: Vec::new(), inline: Vec::new(), large: None };
-                self.transfer.ready.push_back(ready);
-            }
+            None => self.transfer.enqueue(parcel, Vec::new()),
         }
     }
 

@@ -187,8 +187,9 @@ impl Node {
             .map(|look| look.path.clone())
             .collect();
         let damage = self.publish.returning.damage.filter(|_| !self.watching.scanned);
-        let few = self.watching.vanished.len() < MAX_VANISHED;
-        Judgement { vanished: few.then_some(again), damage }
+        // What went before a crash may be published as gone, and is not brought back.
+        let waits = self.watching.scanned && self.watching.vanished.len() < MAX_VANISHED;
+        Judgement { vanished: waits.then_some(again), damage }
     }
 
     pub(super) fn observed(

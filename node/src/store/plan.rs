@@ -121,7 +121,9 @@ impl<'p, 'd, D: Disk> Pass<'p, 'd, '_, D> {
             let path = difference.path.clone();
             if !is_below(&path, displaced.as_ref()) {
                 displaced = is_displaced(&difference).then(|| path.clone());
-                if phase_of(&difference) == self.phase && self.is_unedited(&difference)? {
+                if phase_of(&difference) == self.phase
+                    && is_unedited(self.pending, self.job, &path)?
+                {
                     match builder.offer(item(difference))? {
                         Offer::Taken | Offer::LeftOut => {}
                         Offer::Alone => return Ok(Some(Some(path))),
@@ -153,7 +155,10 @@ impl<'p, 'd, D: Disk> Pass<'p, 'd, '_, D> {
             may_stop = true;
             if !is_below(&path, displaced.as_ref()) {
                 displaced = is_displaced(&difference).then(|| path.clone());
-                if phase_of(&difference) == self.phase && self.is_unedited(&difference)? {
+                if !is_unedited(self.pending, self.job, &path)? {
+                    // What is left in them keeps all directories above.
+                    stack.clear();
+                } else if phase_of(&difference) == self.phase {
                     stack.push(item(difference));
                 }
             }
@@ -163,13 +168,6 @@ impl<'p, 'd, D: Disk> Pass<'p, 'd, '_, D> {
             builder.offer_beyond(top)?;
         }
         Ok(None)
-    }
-
-    /// Whether the name still is as the tree has it that the job compares with, if any.
-    fn is_unedited(&self, difference: &Difference) -> Result<bool, JobError> {
-        let Some(tree) = &self.job.unedited_since else { return Ok(true) };
-        let then = lookup(self.pending, &tree.root, &difference.path)?;
-        Ok(then.as_ref().map(Record::from) == difference.old)
     }
 
     /// The directories at and above where the pass goes on that still have to go, from the top

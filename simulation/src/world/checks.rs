@@ -151,7 +151,7 @@ impl World {
             let known = ledger.heads[number].seq <= seq;
             let shown = &mut ledger.hosts[host];
             if known {
-                shown.applied = shown.applied.max(number);
+                shown.applied = shown.applied.max(Some(number));
             }
         }
     }

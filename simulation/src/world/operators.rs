@@ -104,11 +104,15 @@ impl World {
 
     /// Everything that was there at the call must be on every member, or something newer.
     fn check_waited(&mut self, asked: HostId, wait: &Wait, excused: &[Vec<u8>]) {
+        let roster: Vec<String> = self
+            .view(asked)
+            .map(|view| view.cluster.members.into_iter().map(|member| member.name).collect())
+            .unwrap_or_default();
         let ledger = self.ledger.borrow();
         let mut fault = None;
         for host in 0..self.hosts.len() {
             let own = &self.hosts[host];
-            let is_meant = host != 0 && !own.is_removed && own.is_member && own.joined_before(wait);
+            let is_meant = host != 0 && roster.contains(&own.name) && own.joined_before(wait);
             // What changes under another name, no watcher sees.
             if !is_meant || asked != 0 || self.plan.is_on("links") {
                 continue;
