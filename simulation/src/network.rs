@@ -104,6 +104,8 @@ pub(crate) struct Network {
     links: Vec<Link>,
     /// The life of each host that runs.
     lives: Vec<Option<Life>>,
+    /// Whether it takes connections.
+    listens: Vec<bool>,
     keys: Vec<mirrormesh_gossip::NodeId>,
     ends: BTreeMap<ConnectionId, End>,
     streams: BTreeMap<u64, Stream>,
@@ -140,6 +142,7 @@ impl Network {
             hosts,
             links,
             lives: vec![None; hosts],
+            listens: vec![false; hosts],
             keys,
             ends: BTreeMap::new(),
             streams: BTreeMap::new(),
@@ -218,9 +221,10 @@ impl Network {
         }
     }
 
-    /// A host's program begins.
-    pub(crate) fn started(&mut self, life: Life) {
+    /// A host's program begins; whether it takes connections.
+    pub(crate) fn started(&mut self, life: Life, listens: bool) {
         self.lives[life.host] = Some(life);
+        self.listens[life.host] = listens;
         self.newest_names[life.host] = 0;
         self.listen_again();
     }

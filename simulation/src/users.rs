@@ -101,8 +101,17 @@ impl Users {
             _ => new.clone(),
         };
         match kind {
-            "replace" => disk.user_replace(&target, &self.content(number, draw)).ok(),
-            "write" => disk.user_write(&target, &self.content(number, draw)).ok(),
+            "replace" => {
+                let content = self.content(number, draw);
+                let replaced = disk.user_replace(&target, &content).ok();
+                let end = target.iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
+                let part = [&target[..end], b".", &target[end..], b".part"].concat();
+                closed(disk, &part, replaced)
+            }
+            "write" => {
+                let content = self.content(number, draw);
+                closed(disk, &target, disk.user_write(&target, &content).ok())
+            }
             "append" => {
                 let file = file?;
                 let size = self.size(host, &file)?;
@@ -132,7 +141,9 @@ impl Users {
                 for index in 0..draw.spread(2, 60) {
                     let path = format!("bulk{}/f{index}.txt", draw.below(2));
                     let _ = disk.user_mkdir(path.split('/').next()?);
-                    let _ = disk.user_write(path, &bytes_of(number << 8 | index, draw.below(300)));
+                    let content = bytes_of(number << 8 | index, draw.below(300));
+                    let written = disk.user_write(&path, &content).ok();
+                    let _ = closed(disk, path.as_bytes(), written);
                 }
                 Some(())
             }
@@ -217,6 +228,16 @@ impl Users {
         };
         Some((disk.user_open(&path).ok()?, path))
     }
+}
+
+/// A write that failed half way closes the file all the same.
+fn closed(disk: &SimDisk, path: &[u8], written: Option<()>) -> Option<()> {
+    if written.is_none()
+        && let Ok(file) = disk.user_open(path)
+    {
+        disk.user_close(file);
+    }
+    written
 }
 
 /// Content that nothing else has.

@@ -362,7 +362,7 @@ impl Node {
         self.keep_root(tree.root);
         self.follow.walk_needed = false;
         let direct = parcel.filter(|_| from.root == self.current.root);
-        self.transfer.target_changed(direct, self.now);
+        self.transfer.target_changed(tree, direct, self.now);
         if self.current.root != tree.root || since.is_some() {
             self.follow.behind_since.get_or_insert(since.unwrap_or(self.now));
         }

@@ -42,12 +42,18 @@ impl Node {
             let message = "the origin is still reading its docroot for the first time";
             return self.answer_join(connection, false, message);
         }
+        if self.publish.unspoken {
+            if let Some(stranger) = self.peers.connections.get_mut(&connection) {
+                stranger.joining = Some(join);
+            }
+            return;
+        }
         self.admit(connection, peer, join);
     }
 
-    /// Strangers who waited for the first head.
+    /// Strangers who waited for the first head, or for another change of the document.
     pub(super) fn advance_joins(&mut self) {
-        if !self.is_origin() || self.authority.head().is_none() {
+        if !self.is_origin() || self.authority.head().is_none() || self.publish.unspoken {
             return;
         }
         let waiting: Vec<ConnectionId> = self
@@ -67,6 +73,18 @@ impl Node {
     }
 
     fn admit(&mut self, connection: ConnectionId, peer: NodeId, join: Join) {
+        if self.document().is_some_and(|document| document.member(&peer).is_some()) {
+            // It is in, and did not hear of it or could not keep it.
+            return self.tell_joined(connection);
+        }
+        let Some(mut draft) = self.document_draft() else { return };
+        if draft.member(&peer).is_some() {
+            // An earlier connection of it asked already; the answer comes when that is durable.
+            if let Some(stranger) = self.peers.connections.get_mut(&connection) {
+                stranger.joining = Some(join);
+            }
+            return;
+        }
         let Join { secret, name, addresses } = join;
         let mut tokens = self.tokens.clone();
         let role = match tokens.redeem(self.wall, &secret) {
@@ -76,7 +94,6 @@ impl Node {
                 return self.refuse_join(connection, &error.to_string());
             }
         };
-        let Some(mut draft) = self.document_draft() else { return };
         let member = Member { id: peer, name: name.clone(), role, addresses };
         let admitted = draft
             .admit(member)

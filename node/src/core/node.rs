@@ -365,7 +365,7 @@ impl Node {
                 Then::Changed(AfterChange::Nothing) => {}
                 Then::Changed(AfterChange::Joined(connection)) => self.tell_joined(connection),
                 Then::Changed(AfterChange::Answer(id, text)) => self.answer_done(id, text),
-                Then::PushDocument => self.push_newest_to_all(),
+                Then::PushDocument => self.speak_of_document(),
                 Then::Token(id, text) => self.answer(id, Answer::Token(text), true),
                 Then::NewTerm => self.term_began(),
                 Then::Flushed => self.flushing = false,

@@ -62,6 +62,8 @@ pub(super) struct Publish {
     changes: u64,
     next_heartbeat: Instant,
     pub(super) document_changes: VecDeque<Change>,
+    /// A head that changes the document is being made durable: nobody hears of it before.
+    pub(super) unspoken: bool,
     pub(super) returning: Returning,
     recent_roots: VecDeque<Hash>,
     heads: u64,
@@ -78,6 +80,7 @@ impl Publish {
             changes: 0,
             next_heartbeat: now,
             document_changes: VecDeque::new(),
+            unspoken: false,
             returning: Returning::default(),
             recent_roots: VecDeque::new(),
             heads: 0,
@@ -140,11 +143,15 @@ impl Node {
     /// Publishes what is to be published: a change of the document, or of the tree.
     fn publish_next(&mut self) {
         while self.may_sign()
+            && !self.publish.unspoken
             && let Some(change) = self.publish.document_changes.pop_front()
         {
             self.publish_document(change);
         }
         if !self.may_sign() || self.publish.returning.is_open() || self.transfer.takes_back() {
+            return;
+        }
+        if self.publish.unspoken {
             return;
         }
         let published = self.published_tree();
@@ -228,7 +235,8 @@ impl Node {
         if matches!(then, AfterChange::Joined(_)) {
             self.put_tokens(&mut batch);
         }
-        self.persist(batch, true, vec![Then::Changed(then), Then::PushDocument]);
+        self.publish.unspoken = true;
+        self.persist(batch, true, vec![Then::PushDocument, Then::Changed(then)]);
     }
 
     /// Signs and takes a head; returns the push without contents, and what is to be stored.
@@ -316,8 +324,11 @@ impl Node {
         }
     }
 
-    /// The newest head with its document, without a delta.
+    /// The newest head with its document, without a delta; nothing while it may not be spoken of.
     pub(super) fn newest_push(&self) -> Option<Bytes> {
+        if self.publish.unspoken {
+            return None;
+        }
         let signed = self.authority.signed_head()?;
         let document = self.authority.document_bytes()?;
         let push = Push {
@@ -329,7 +340,13 @@ impl Node {
         Some(Frame::Push(push).encode())
     }
 
-    pub(super) fn push_newest_to_all(&mut self) {
+    /// A changed document is durable: everybody may hear of it.
+    pub(super) fn speak_of_document(&mut self) {
+        self.publish.unspoken = false;
+        self.push_newest_to_all();
+    }
+
+    fn push_newest_to_all(&mut self) {
         let Some(bytes) = self.newest_push() else { return };
         let document = self.authority.head().map(|head| head.document);
         for (_, connection, _) in self.peers.live_documents(document) {

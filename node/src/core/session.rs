@@ -104,9 +104,7 @@ impl Node {
             self.peers.connections.get(&connection).is_some_and(|found| found.stranger);
         match frame {
             Frame::Hello(hello) => self.hello(connection, peer, hello),
-            Frame::Join(join) if stranger => self.join_asked(connection, peer, join),
-            // It is in, and did not hear of it or could not keep it.
-            Frame::Join(_) if self.is_origin() => self.tell_joined(connection),
+            Frame::Join(join) => self.join_asked(connection, peer, join),
             // Proof needs no greeting: this is how a removed node learns that it is one.
             Frame::Push(push) if !stranger => self.push_came(connection, peer, push),
             _ if self.peers.member_of(connection).is_none() => {
@@ -119,7 +117,7 @@ impl Node {
             Frame::AskHead(ask) => self.head_asked(connection, ask.proof_from),
             Frame::Proof(proof) => self.proof_came(connection, peer, &proof.records),
             Frame::Leave(_) => self.leave_asked(peer),
-            Frame::Push(_) | Frame::Join(_) | Frame::Joined(_) | Frame::JoinAnswer(_) => {
+            Frame::Push(_) | Frame::Joined(_) | Frame::JoinAnswer(_) => {
                 self.refuse(peer, "unexpected-frame", "it is for strangers");
             }
             Frame::Unknown(_) => *self.refused.entry("unknown-frame").or_default() += 1,

@@ -33,6 +33,8 @@ const MAX_PARCELS: usize = 3;
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// How long an origin waits for a member that serves what it takes back.
 pub(super) const ALONE: Duration = Duration::from_secs(5);
+/// Paths in error of one pass that are named in the log; the others are listed only.
+const MAX_NOTED: usize = 16;
 /// Most paths in error that are listed.
 pub(super) const MAX_ERRORS: usize = 1_024;
 
@@ -54,6 +56,9 @@ pub(super) struct Pass {
     number: u64,
     cursor: Option<PlanCursor>,
     only: Option<Vec<Path>>,
+    /// What this pass leads to. A later target waits for the next pass: a walk that changed its
+    /// mind on the way would plan files whose directories it has passed by.
+    target: Tree,
     /// Only what still is as in this tree.
     unedited_since: Option<Tree>,
     planning: bool,
@@ -95,7 +100,12 @@ pub(super) struct Transfer {
 
 impl Transfer {
     /// A new target is proved; `direct` is the parcel that leads there from the current tree.
-    pub(super) fn target_changed(&mut self, direct: Option<Arc<Parcel>>, now: Instant) {
+    pub(super) fn target_changed(
+        &mut self,
+        target: Tree,
+        direct: Option<Arc<Parcel>>,
+        now: Instant,
+    ) {
         let inline = std::mem::take(&mut self.inline);
         if let Some(parcel) = direct.filter(|_| self.pass.is_none() && self.is_empty()) {
             self.passes += 1;
@@ -103,6 +113,7 @@ impl Transfer {
                 number: self.passes,
                 cursor: None,
                 only: None,
+                target,
                 unedited_since: None,
                 planning: false,
                 since: now,
@@ -187,7 +198,7 @@ impl Node {
         }
         self.start_ready();
         self.start_large();
-        self.plan_next(target);
+        self.plan_next();
         self.finish_pass(target);
     }
 
@@ -228,6 +239,7 @@ impl Node {
             number: self.transfer.passes,
             cursor: Some(PlanCursor { phase: Phase::Add, after: None }),
             only,
+            target,
             unedited_since: self.publish.returning.rolled_back,
             planning: false,
             since: self.now,
@@ -346,7 +358,7 @@ impl Node {
         }
         self.transfer.new_errors_more += applied.failed_more;
         for (path, reason) in applied.failed {
-            if !self.transfer.errors.contains_key(&path) {
+            if self.transfer.new_errors.len() < MAX_NOTED && !self.transfer.errors.contains_key(&path) {
                 self.note(Note::PathFailed { path: path.clone(), reason: reason.clone() });
             }
             self.transfer.fail(path, reason);
@@ -355,7 +367,7 @@ impl Node {
 
     // ------------------------------------------------------------------ planning
 
-    fn plan_next(&mut self, target: Tree) {
+    fn plan_next(&mut self) {
         let parcels = self.transfer.ready.len() + self.transfer.fetching.len();
         let Some(pass) = &mut self.transfer.pass else { return };
         if pass.planning || parcels >= MAX_PARCELS || self.transfer.large.len() >= MAX_LARGE_WAITING {
@@ -365,7 +377,7 @@ impl Node {
         pass.planning = true;
         let job = Job::Plan(Plan {
             current: self.current,
-            target,
+            target: pass.target,
             cursor,
             only: pass.only.clone(),
             in_transfer: self

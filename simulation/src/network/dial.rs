@@ -18,6 +18,7 @@ impl Network {
             !fails
                 && to != from.host
                 && self.lives[to].is_some()
+                && self.listens[to]
                 && self.link(from.host, to).up
                 && self.link(to, from.host).up
         });
@@ -38,7 +39,9 @@ impl Network {
 
     /// The handshake has reached the host that was dialled.
     pub(super) fn dialled(&mut self, from: Life, to: HostId, peer: NodeId, number: u64) {
-        let goes = self.link(from.host, to).up && self.link(to, from.host).up;
+        let goes = self.link(from.host, to).up
+            && self.link(to, from.host).up
+            && self.listens[to];
         let (Some(acceptor), true) = (self.lives[to], goes) else {
             let wait = self.draws.of("dial-again", number).below(2 * crate::schedule::SECOND);
             self.later.push((self.now + wait, Traffic::Unanswered { from, peer }));

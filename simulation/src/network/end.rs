@@ -127,7 +127,7 @@ impl Network {
             let known = self.ends.contains_key(&other);
             let hears = known && self.link(peer, host).up;
             let both = self.link(peer, host).up && self.link(host, peer).up;
-            let is_reset = !known && both && self.lives[peer].is_some();
+            let is_reset = !known && both && self.listens[peer] && self.lives[peer].is_some();
             let now = self.now;
             let mut later = Vec::new();
             if let Some(end) = self.ends.get_mut(&id) {

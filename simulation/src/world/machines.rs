@@ -62,7 +62,7 @@ impl World {
         let life = self.hosts[host].life;
         if !self.hosts[host].is_member {
             if self.begin_joining(host) {
-                self.network.started(life);
+                self.network.started(life, false);
                 self.schedule.put(self.now(), Happening::Join(life));
             }
             return;
@@ -99,7 +99,7 @@ impl World {
         match Node::new(setup, recovered, entropy, self.moment(host), &mut effects) {
             Ok(node) => {
                 self.hosts[host].program = Program::Running(Box::new(node));
-                self.network.started(life);
+                self.network.started(life, true);
                 self.perform(life, effects);
             }
             Err(error) => {

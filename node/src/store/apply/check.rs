@@ -41,7 +41,10 @@ pub(super) struct Steps {
 impl Steps {
     /// What gets a name in `displaced`.
     pub(super) fn displacing(&self) -> impl Iterator<Item = &Task> {
-        let files = self.files.iter().map(|(task, _)| task).filter(|task| task.row.is_some());
+        let is_displacing = |(task, source): &&(Task, Source)| {
+            task.row.is_some() || matches!(source, Source::Move(..))
+        };
+        let files = self.files.iter().filter(is_displacing).map(|(task, _)| task);
         files.chain(&self.conversions).chain(&self.links).chain(&self.removals)
     }
 }

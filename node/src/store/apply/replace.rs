@@ -76,7 +76,9 @@ impl<D: Disk> Run<'_, D> {
         }
     }
 
-    fn bring_to_displaced(&mut self, staged: &mut Staged<D>) -> DiskResult<()> {
+    /// Gives something staged its name in `displaced`. What is moved must still be what it was:
+    /// else its path is to be observed, and the error is `NotFound`.
+    pub(super) fn bring_to_displaced(&mut self, staged: &mut Staged<D>) -> DiskResult<()> {
         let displaced = self.displaced()?;
         let new = staged.task.temporary.clone();
         let (from, old) = match (&staged.spot, &staged.file) {

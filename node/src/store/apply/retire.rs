@@ -46,6 +46,19 @@ impl<D: Disk> Run<'_, D> {
         Ok(())
     }
 
+    /// Sets aside a file in `displaced` that cannot go back to where it lay.
+    pub(super) fn keep_displaced(&mut self, name: &Name, from: &Path) -> DiskResult<()> {
+        let displaced = self.displaced()?;
+        let kept = self.kept()?;
+        let bytes = self.disk.stat(&displaced, name)?.size;
+        let (reason, wall) = (self.job.reason, self.job.wall);
+        let about = About { path: from.clone(), record: None, reason, wall };
+        let manifest =
+            set_aside(self.disk, &mut self.pending, &displaced, &kept, name, about, bytes)?;
+        self.count_kept(&manifest);
+        Ok(())
+    }
+
     /// What a manifest says. The record is known only if the thing is as the row says.
     fn about(&self, task: &Task, stat: Option<&Stat>) -> About {
         let is_as_seen = |row: &&IndexRow| {

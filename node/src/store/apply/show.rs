@@ -1,6 +1,6 @@
 //! Makes visible what is staged, in the order in which things may refer to each other.
 
-use mirrormesh_merkle::{Path, Record};
+use mirrormesh_merkle::Record;
 
 use super::super::area::Area;
 use super::super::disk::{Disk, DiskErrorKind, DiskResult, Rename, Stat};
@@ -20,6 +20,8 @@ enum Rank {
     Asset,
     Page,
     Link,
+    /// Last: what moves out of a directory that gives way must be out by then.
+    Directory,
 }
 
 fn rank<D: Disk>(staged: &Staged<D>) -> Rank {
@@ -32,7 +34,8 @@ fn rank<D: Disk>(staged: &Staged<D>) -> Rank {
         Some(Record::File(_)) if is_link => Rank::Link,
         Some(Record::File(_)) if is_page(&staged.task.path) => Rank::Page,
         Some(Record::File(_)) => Rank::Asset,
-        Some(_) => Rank::Link,
+        Some(Record::Symlink(_)) => Rank::Link,
+        Some(Record::Directory { .. }) => Rank::Directory,
     }
 }
 
@@ -71,38 +74,38 @@ impl<D: Disk> Run<'_, D> {
     }
 
     /// Gives something staged its name, which is free.
-    pub(super) fn show_new(&mut self, staged: Staged<D>) -> Result<(), JobError> {
+    pub(super) fn show_new(&mut self, mut staged: Staged<D>) -> Result<(), JobError> {
         let path = staged.task.path.clone();
-        match self.name_it(&staged) {
+        match self.name_it(&mut staged) {
             Ok(()) => self.finish_shown(staged),
             Err(error) if error.kind == DiskErrorKind::Exists => {
                 self.report.look(&path);
                 self.throw_away(staged)
             }
+            Err(error) if error.kind == DiskErrorKind::NotFound && staged.moved.is_some() => {
+                // What was to be moved is no more what it was: that is observed first.
+                self.throw_away(staged)
+            }
             Err(error) => {
-                if let (Some((from, _)), DiskErrorKind::NotFound) = (&staged.moved, error.kind) {
-                    self.report.look(from);
-                }
                 self.report.fail_with(&path, &error)?;
                 self.throw_away(staged)
             }
         }
     }
 
-    fn name_it(&mut self, staged: &Staged<D>) -> DiskResult<()> {
+    fn name_it(&mut self, staged: &mut Staged<D>) -> DiskResult<()> {
+        if staged.spot == Spot::Docroot {
+            // A rename moves whatever has the name at that moment: it is looked at on the way.
+            self.bring_to_displaced(staged)?;
+        }
         let (parent, name) = staged.task.place();
         let directory = self.landing(&parent)?;
         let (from, old) = match (&staged.spot, &staged.file) {
             (Spot::Unnamed, Some(file)) => return self.disk.link(file, &directory, &name),
-            (Spot::Unnamed, None) => return Ok(()),
+            (Spot::Unnamed, None) | (Spot::Docroot, _) => return Ok(()),
             (Spot::Beside(old), _) => (directory.clone(), old.clone()),
             (Spot::Displaced(old), _) => (self.displaced()?, old.clone()),
             (Spot::Large(old), _) => (Area::Large.open(self.disk)?, old.clone()),
-            (Spot::Docroot, _) => {
-                let (parent, old) =
-                    split(staged.moved.as_ref().map_or(&Path::root(), |(from, _)| from));
-                (self.docroot.directory(&parent)?, old)
-            }
         };
         self.disk.rename(&from, &old, &directory, &name, Rename::Keep)
     }
@@ -126,22 +129,15 @@ impl<D: Disk> Run<'_, D> {
         let path = staged.task.path.clone();
         let (parent, name) = staged.task.place();
         self.touch(&parent);
-        let now = match (&staged.file, &staged.moved) {
-            // A rename moves whatever has the name at that moment.
-            (_, Some(_)) | (None, _) => {
-                self.landing(&parent).and_then(|directory| self.disk.stat(&directory, &name))
-            }
-            (Some(file), None) => self.disk.stat_file(file),
+        let now = match &staged.file {
+            Some(file) => self.disk.stat_file(file),
+            None => self.landing(&parent).and_then(|directory| self.disk.stat(&directory, &name)),
         };
         let now = match now {
             Err(error) if error.kind == DiskErrorKind::Crashed => return Err(error.into()),
             now => now.ok(),
         };
         let is_same = now.is_some_and(|now| same_but_ctime(&now, &staged.stat));
-        if let (false, None, Some((from, _))) = (is_same, &staged.task.row, &staged.moved) {
-            self.move_back(from, &path)?;
-            return Ok(());
-        }
         if !is_same {
             // Edited already: the row says what was put, and the look finds the edit.
             self.report.look(&path);
@@ -161,21 +157,6 @@ impl<D: Disk> Run<'_, D> {
         }
         self.record(&path, staged.task.row, row, record);
         Ok(())
-    }
-
-    /// Something else than expected was moved: it goes back, and both names are observed.
-    fn move_back(&mut self, from: &Path, to: &Path) -> Result<(), JobError> {
-        let ((old_parent, old), (new_parent, new)) = (split(from), split(to));
-        self.report.look(from);
-        self.report.look(to);
-        let back = self.landing(&new_parent).and_then(|new_directory| {
-            let old_directory = self.docroot.directory(&old_parent)?;
-            self.disk.rename(&new_directory, &new, &old_directory, &old, Rename::Keep)
-        });
-        match back {
-            Err(error) if error.kind == DiskErrorKind::Crashed => Err(error.into()),
-            _ => Ok(()),
-        }
     }
 
     /// What to remember of a file that was put or left. Where time stamps are coarse, a file whose

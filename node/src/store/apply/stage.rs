@@ -304,9 +304,15 @@ impl<D: Disk> Run<'_, D> {
                 let displaced = self.displaced()?;
                 if let Some((from, _)) = &moved {
                     let (parent, old) = split(from);
-                    let back = self.docroot.directory(&parent)?;
-                    // If that fails, it stays in `displaced` for recovery: it is no copy.
-                    return self.disk.rename(&displaced, &name, &back, &old, Rename::Keep);
+                    let back = self.docroot.directory(&parent).and_then(|back| {
+                        self.disk.rename(&displaced, &name, &back, &old, Rename::Keep)
+                    });
+                    return match back {
+                        Err(error) if error.kind != DiskErrorKind::Crashed => {
+                            self.keep_displaced(&name, from)
+                        }
+                        back => back,
+                    };
                 }
                 self.disk.remove(&displaced, &name)
             }
