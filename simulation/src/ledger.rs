@@ -264,6 +264,12 @@ impl Ledger {
         touched.contains(path) || ends.into_iter().any(|end| touched.contains(&path[..end]))
     }
 
+    /// Whether a directory stays for what it holds and is not mirrored.
+    pub(crate) fn stays(&self, host: HostId, path: &[u8]) -> bool {
+        let names = &self.hosts[host].names;
+        names.get(path).is_some_and(|shape| crate::shape::stays(names, path, shape))
+    }
+
     /// Number of the newest version of each path that the origin's docroot ever had.
     pub(crate) fn versions(&self) -> BTreeMap<Vec<u8>, usize> {
         self.history.iter().map(|(path, versions)| (path.clone(), versions.len() - 1)).collect()

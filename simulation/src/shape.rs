@@ -106,7 +106,7 @@ pub(crate) fn show(path: &[u8]) -> String {
 }
 
 /// Whether a directory holds something that is not mirrored: it stays for that.
-fn stays(listing: &Listing, path: &[u8], shape: &Shape) -> bool {
+pub(crate) fn stays(listing: &Listing, path: &[u8], shape: &Shape) -> bool {
     let below = |other: &[u8]| other.starts_with(path) && other.get(path.len()) == Some(&b'/');
     shape.is_directory()
         && listing.iter().any(|(other, shape)| *shape == Shape::Other && below(other))

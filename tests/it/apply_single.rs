@@ -227,6 +227,31 @@ fn what_only_moves_is_renamed_and_never_read() {
 }
 
 #[test]
+fn a_file_that_is_edited_just_when_it_moves_stays_where_it_is() {
+    for replaced in [false, true] {
+        let mut old = things([("a", file("moves"))]);
+        if replaced {
+            old.insert("b".into(), file("old"));
+        }
+        let new = things([("b", file("moves"))]);
+        let disk = disk_at(Options::default(), &old, &new);
+        let mut is_edited = false;
+        disk.before_primitive(move |primitive, _, disk| {
+            if primitive == "rename" && !std::mem::replace(&mut is_edited, true) {
+                disk.user_write("a", b"an edit").expect("edit");
+            }
+        });
+        let mut follower = Follower::new(&disk, &new);
+        let outcome = follower.pass().expect("applies");
+        assert_eq!((looks(&outcome), outcome.failed), (vec!["a".to_string()], vec![]));
+        assert_eq!(bytes_at(&disk, "a"), Some(b"an edit".to_vec()));
+        assert_eq!(bytes_at(&disk, "b"), replaced.then(|| b"old".to_vec()));
+        converged(&disk, &mut follower, &new);
+        assert_eq!(kept_contents(&disk), [b"an edit".to_vec()]);
+    }
+}
+
+#[test]
 fn content_that_does_not_come_or_is_wrong_is_missing() {
     let new = things([("a", file("wanted")), ("b", file("also")), ("c", file("good"))]);
     let disk = disk_at(Options::default(), &Docroot::new(), &new);

@@ -1,11 +1,17 @@
 //! Answers of peers as they come in: contents of parcels, and chunks of large files.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
+use mirrormesh_gossip::Instant;
 
 use super::event::{ConnectionId, Effect, StreamId};
 use super::node::Node;
 use super::transfer::{ALONE, Ready};
 use crate::store::{LARGE_BYTES, PARCEL_BYTES, PARCEL_ITEMS};
+
+/// How long a peer may leave a stream without a byte.
+const PATIENCE: Duration = Duration::from_secs(8);
 
 /// Bytes of an answer, as they came.
 #[derive(Debug)]
@@ -14,14 +20,17 @@ pub(super) struct Incoming {
     chunks: Vec<Bytes>,
     bytes: u64,
     limit: u64,
+    /// When the last bytes came, or were asked for.
+    pub(super) heard: Instant,
 }
 
 impl Incoming {
-    pub(super) fn new(connection: ConnectionId, limit: u64) -> Incoming {
-        Incoming { connection, chunks: Vec::new(), bytes: 0, limit }
+    pub(super) fn new(connection: ConnectionId, limit: u64, now: Instant) -> Incoming {
+        Incoming { connection, chunks: Vec::new(), bytes: 0, limit, heard: now }
     }
 
-    pub(super) fn push(&mut self, chunk: Bytes) {
+    pub(super) fn push(&mut self, chunk: Bytes, now: Instant) {
+        self.heard = now;
         self.bytes += chunk.len() as u64;
         if self.bytes <= self.limit {
             self.chunks.push(chunk);
@@ -60,19 +69,20 @@ impl Node {
         let request = ready.parcel.request.clone();
         self.out.push(Effect::Open { stream, connection, request });
         self.out.push(Effect::Grant { stream, bytes: limit });
-        let incoming = Incoming::new(connection, limit);
+        let incoming = Incoming::new(connection, limit, self.now);
         self.transfer.fetching.insert(stream, (ready, incoming));
     }
 
     /// Bytes came. Returns whether the stream was one of a transfer.
     pub(super) fn transfer_chunk(&mut self, stream: StreamId, chunk: Bytes) -> bool {
         if let Some((_, incoming)) = self.transfer.fetching.get_mut(&stream) {
-            incoming.push(chunk);
+            incoming.push(chunk, self.now);
             return true;
         }
         let Some(content) = self.large_of(stream) else { return false };
         if let Some(large) = self.transfer.large.get_mut(&content) {
             large.waiting.push(chunk);
+            large.heard = self.now;
         }
         self.write_large(content);
         true
@@ -99,6 +109,35 @@ impl Node {
         }
         self.write_large(content);
         true
+    }
+
+    /// Gives up what has stood still for too long: the peer takes streams and does not answer.
+    pub(super) fn expire_streams(&mut self) {
+        let late = |heard: Instant| self.now.saturating_since(heard) >= PATIENCE;
+        let fetching = self.transfer.fetching.iter();
+        let fetching = fetching.filter(|(_, (_, incoming))| late(incoming.heard));
+        let large = self.transfer.large.values().filter(|large| {
+            late(large.heard) && !large.is_busy() && large.waiting.is_empty()
+        });
+        let expired: Vec<StreamId> = fetching
+            .map(|(stream, _)| *stream)
+            .chain(large.filter_map(|large| large.stream.map(|(stream, _)| stream)))
+            .chain(self.late_question(PATIENCE))
+            .collect();
+        for stream in expired {
+            self.out.push(Effect::Reset { stream });
+            if !self.question_ended(stream, false) {
+                self.transfer_ended(stream, false);
+            }
+        }
+    }
+
+    /// When the next stream has stood still for too long.
+    pub(super) fn stream_deadline(&self) -> Option<Instant> {
+        let fetching = self.transfer.fetching.values().map(|(_, incoming)| incoming.heard);
+        let large = self.transfer.large.values().filter(|large| large.stream.is_some());
+        let large = large.map(|large| large.heard);
+        fetching.chain(large).chain(self.question_heard()).min().map(|heard| heard + PATIENCE)
     }
 
     /// A connection is gone, and its streams with it.

@@ -31,6 +31,8 @@ use crate::store::{
 const MAX_OFFERS: usize = 256;
 /// Most bytes of their deltas and contents.
 const MAX_OFFER_BYTES: usize = 8 * 1024 * 1024;
+/// Documents that are kept until their head is accepted.
+const MAX_DOCUMENTS: usize = 4;
 /// Most deltas of one proof.
 const MAX_CHAIN: usize = 64;
 /// Most bytes of an answer to a question.
@@ -70,6 +72,8 @@ enum Asked {
 pub(super) struct Follow {
     offers: VecDeque<Offer>,
     offer_bytes: usize,
+    /// The last documents that came with heads.
+    documents: VecDeque<(Hash, Bytes)>,
     question: Option<Question>,
     /// The walk under way is for this head.
     walking: Option<SignedHead>,
@@ -114,6 +118,25 @@ impl Follow {
         self.offers.back().map(|offer| &offer.head)
     }
 
+    /// Keeps a document that came with a head until that head's tree is proved.
+    fn remember_document(&mut self, bytes: &[u8]) {
+        if bytes.len() > Document::MAX_ENCODED {
+            return;
+        }
+        let hash = Document::hash_of(bytes);
+        if self.documents.iter().all(|(known, _)| *known != hash) {
+            self.documents.push_back((hash, Bytes::copy_from_slice(bytes)));
+        }
+        if self.documents.len() > MAX_DOCUMENTS {
+            self.documents.pop_front();
+        }
+    }
+
+    fn document_of(&self, head: &Head) -> Option<Bytes> {
+        let found = self.documents.iter().find(|(hash, _)| *hash == head.document);
+        found.map(|(_, bytes)| bytes.clone())
+    }
+
     fn clear_offers(&mut self) {
         self.offers.clear();
         self.offer_bytes = 0;
@@ -143,6 +166,9 @@ impl Node {
             Ok(signed) => signed,
             Err(error) => return self.refuse(peer, "malformed-head", error),
         };
+        if let Some(document) = &push.document {
+            self.follow.remember_document(document);
+        }
         let document = push.document.as_ref().map(|document| &document[..]);
         match self.authority.consider_head(&signed, document) {
             Ok(HeadVerdict::Known) => {}
@@ -335,7 +361,8 @@ impl Node {
         let Ok(head) = signed.peek() else { return };
         let document = self.authority.head().map(|head| head.document);
         let epoch = self.authority.term().epoch;
-        let persist = match self.authority.accept(&signed, None) {
+        let bytes = self.follow.document_of(&head);
+        let persist = match self.authority.accept(&signed, bytes.as_deref()) {
             Ok(persist) => persist,
             Err(Refusal::BelowFence) => return self.follow.drop_offers(head.position()),
             Err(refusal) => {
@@ -362,7 +389,7 @@ impl Node {
         self.keep_root(tree.root);
         self.follow.walk_needed = false;
         let direct = parcel.filter(|_| from.root == self.current.root);
-        self.transfer.target_changed(tree, direct, self.now);
+        self.transfer.target_changed(tree, direct, self.current.root, self.now);
         if self.current.root != tree.root || since.is_some() {
             self.follow.behind_since.get_or_insert(since.unwrap_or(self.now));
         }
@@ -417,7 +444,7 @@ impl Node {
         let stream = self.stream_id();
         self.out.push(Effect::Open { stream, connection, request: request.encode() });
         self.out.push(Effect::Grant { stream, bytes: MAX_ANSWER_BYTES });
-        let answer = Incoming::new(connection, MAX_ANSWER_BYTES);
+        let answer = Incoming::new(connection, MAX_ANSWER_BYTES, self.now);
         self.follow.question = Some(Question { stream, signed, answer, what });
         true
     }
@@ -460,7 +487,7 @@ impl Node {
         let Some(question) = self.follow.question.as_mut().filter(|it| it.stream == stream) else {
             return false;
         };
-        question.answer.push(chunk);
+        question.answer.push(chunk, self.now);
         true
     }
 
@@ -499,6 +526,18 @@ impl Node {
         } else {
             self.walk_on(walk, nodes);
         }
+    }
+
+    /// When something of the answer came last.
+    pub(super) fn question_heard(&self) -> Option<Instant> {
+        self.follow.question.as_ref().map(|question| question.answer.heard)
+    }
+
+    /// The stream of a question that has stood still for so long.
+    pub(super) fn late_question(&self, patience: Duration) -> Option<StreamId> {
+        let question = self.follow.question.as_ref()?;
+        let late = self.now.saturating_since(question.answer.heard) >= patience;
+        late.then_some(question.stream)
     }
 
     /// A connection is gone, and with it the question asked on it.

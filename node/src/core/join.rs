@@ -106,10 +106,13 @@ impl Node {
         }
         // Stored with the document, lest a crash in between leaves a used token and no member.
         self.tokens = tokens;
+        if let Some(stranger) = self.peers.connections.get_mut(&connection) {
+            stranger.admitted = true;
+        }
         self.note(Note::Joined { member: peer, name });
     }
 
-    fn refuse_join(&mut self, connection: ConnectionId, message: &str) {
+    pub(super) fn refuse_join(&mut self, connection: ConnectionId, message: &str) {
         self.answer_join(connection, true, message);
         self.out.push(Effect::Close { connection, reason: "join refused" });
     }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use mirrormesh_gossip::Instant;
 use mirrormesh_merkle::Hash;
 
 use super::event::{ConnectionId, Effect, MAX_CHUNK_BYTES, StreamId};
@@ -39,9 +40,16 @@ pub(super) struct Large {
     writing: bool,
     pub(super) ended: bool,
     pub(super) tries: u32,
+    /// When the last bytes came, or were asked for.
+    pub(super) heard: Instant,
 }
 
 impl Large {
+    /// Whether a step of it is with the disk.
+    pub(super) fn is_busy(&self) -> bool {
+        self.writing
+    }
+
     /// A large file of which nothing has come.
     pub(super) fn new(order: u64, parcel: Arc<Parcel>, want: Want) -> Large {
         Large {
@@ -54,6 +62,7 @@ impl Large {
             writing: false,
             ended: false,
             tries: 0,
+            heard: Instant::ZERO,
         }
     }
 }
@@ -111,6 +120,7 @@ impl Node {
             }
             (StageWas::Write(count), Ok(Done::Stage(Staged::Partial(bytes)))) => {
                 large.staged = bytes;
+                large.heard = self.now;
                 if let Some((stream, _)) = large.stream {
                     self.out.push(Effect::Grant { stream, bytes: count });
                 }
@@ -146,6 +156,7 @@ impl Node {
         }
         let Some(connection) = connection else { return };
         large.stream = Some((stream, connection));
+        large.heard = self.now;
         large.waiting.clear();
         let request = Request::Content { want: large.want.clone(), offset }.encode();
         self.out.push(Effect::Open { stream, connection, request });
@@ -184,6 +195,11 @@ impl Node {
             self.transfer.errors.insert(item.path.clone(), reason.to_string());
             self.note(Note::PathFailed { path: item.path.clone(), reason: reason.to_string() });
         }
+        let idle = self.transfer.pass.is_none() && self.transfer.large.is_empty();
+        if idle && self.follow.newest_offer().is_none() {
+            // All but the paths in error is in line.
+            self.follow.tried = self.authority.head().map(|head| head.position());
+        }
         self.pause_retry();
     }
 
@@ -192,6 +208,10 @@ impl Node {
         let in_line = self.wanted_tree().is_some_and(|tree| tree.root == self.current.root);
         if !in_line || self.jobs.count(|purpose| matches!(purpose, Purpose::Stage { .. })) > 0 {
             return;
+        }
+        self.transfer.ready.clear();
+        for (stream, _) in std::mem::take(&mut self.transfer.fetching) {
+            self.out.push(Effect::Reset { stream });
         }
         for (content, large) in std::mem::take(&mut self.transfer.large) {
             if let Some((stream, _)) = large.stream {

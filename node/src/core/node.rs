@@ -219,6 +219,7 @@ impl Node {
         self.advance_peers();
         self.advance_heartbeat();
         self.advance_watching();
+        self.expire_streams();
         if self.stopping {
             self.advance_stop();
         } else if self.is_origin() {
@@ -246,6 +247,7 @@ impl Node {
             self.publish.deadline(),
             self.follow.deadline(),
             self.transfer.deadline(),
+            self.stream_deadline(),
             self.waits.deadline(),
             self.report_deadline(),
             flush,

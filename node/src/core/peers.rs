@@ -34,6 +34,8 @@ pub(crate) struct Connection {
     pub(crate) stranger: bool,
     /// What a stranger asks for, while it has to wait.
     pub(crate) joining: Option<Join>,
+    /// It is about to be told that it is a member.
+    pub(crate) admitted: bool,
 }
 
 /// Another member.
@@ -72,6 +74,15 @@ impl Peers {
                 closed.extend(peer.connections);
             }
         }
+        // Who came as a stranger and is a member now begins anew, but for one that waits for the
+        // news of it.
+        closed.extend(
+            self.connections
+                .iter()
+                .filter(|(_, other)| other.stranger && !other.admitted)
+                .filter(|(_, other)| roster.contains(&other.peer))
+                .map(|(id, _)| *id),
+        );
         for id in roster {
             self.members.entry(id).or_default();
         }
@@ -106,7 +117,7 @@ impl Peers {
             }
         };
         let connection =
-            Connection { peer, dialled, instance: None, since: now, stranger, joining: None };
+            Connection { peer, dialled, instance: None, since: now, stranger, joining: None, admitted: false };
         self.connections.insert(id, connection);
         true
     }

@@ -132,6 +132,9 @@ impl Node {
     fn hello(&mut self, connection: ConnectionId, peer: NodeId, hello: Hello) {
         if *hello.cluster != *self.authority.cluster().as_bytes() {
             self.refuse(peer, "foreign-cluster", "its hello names another cluster");
+            if hello.stranger {
+                return self.refuse_join(connection, "the token is of another cluster");
+            }
             return self.close(connection, "another cluster");
         }
         if hello.newest < VERSIONS.0 || hello.oldest > VERSIONS.1 {
@@ -158,6 +161,7 @@ impl Node {
             self.ask_head(connection, 0);
         }
         if peer == *self.authority.origin() {
+            self.transfer.retry_now(self.now);
             let bytes = Frame::Report(self.own_report()).encode();
             self.out.push(Effect::Frame { connection, bytes });
         }

@@ -65,7 +65,10 @@ pub(super) struct Pass {
     pub(super) since: Instant,
     /// Whether the brake has let it through.
     weighed: bool,
-    changed: u64,
+    /// Root of the current tree when it began.
+    began_at: Hash,
+    /// Whether something else lay there than was known, and is looked at.
+    looks: bool,
 }
 
 /// Everything on its way.
@@ -104,6 +107,7 @@ impl Transfer {
         &mut self,
         target: Tree,
         direct: Option<Arc<Parcel>>,
+        current: Hash,
         now: Instant,
     ) {
         let inline = std::mem::take(&mut self.inline);
@@ -118,7 +122,8 @@ impl Transfer {
                 planning: false,
                 since: now,
                 weighed: false,
-                changed: 0,
+                began_at: current,
+                looks: false,
             });
             self.pending = (parcel.items.len() as u64, parcel.wants.iter().map(|w| w.size).sum());
             self.enqueue(parcel, inline);
@@ -157,6 +162,12 @@ impl Transfer {
     /// Whether anything is on its way.
     pub(super) fn is_active(&self) -> bool {
         self.pass.is_some() || !self.large.is_empty() || !self.is_empty()
+    }
+
+    /// What failed may be tried again: somebody is there who may serve it.
+    pub(super) fn retry_now(&mut self, now: Instant) {
+        self.retry_at = self.retry_at.map(|at| at.min(now));
+        self.retries = 0;
     }
 
     /// Wants paths taken back as published (an origin).
@@ -244,7 +255,8 @@ impl Node {
             planning: false,
             since: self.now,
             weighed: false,
-            changed: 0,
+            began_at: self.current.root,
+            looks: false,
         });
         true
     }
@@ -344,7 +356,7 @@ impl Node {
         self.transfer.pending.0 = self.transfer.pending.0.saturating_sub(applied.files);
         self.transfer.pending.1 = self.transfer.pending.1.saturating_sub(applied.bytes);
         if let Some(pass) = &mut self.transfer.pass {
-            pass.changed += applied.files + applied.look.len() as u64;
+            pass.looks |= !applied.look.is_empty();
         }
         if applied.set_aside > 0 {
             self.kept.0 += applied.set_aside;
@@ -357,6 +369,9 @@ impl Node {
             self.dirty.look(path, Depth::Name, self.now);
         }
         self.transfer.new_errors_more += applied.failed_more;
+        if applied.missing > 0 {
+            *self.refused.entry("missing-or-wrong-content").or_default() += applied.missing;
+        }
         for (path, reason) in applied.failed {
             if self.transfer.new_errors.len() < MAX_NOTED && !self.transfer.errors.contains_key(&path) {
                 self.note(Note::PathFailed { path: path.clone(), reason: reason.clone() });
@@ -463,7 +478,8 @@ impl Node {
         if pass.cursor.is_some() || pass.planning || !self.transfer.is_empty() || applying {
             return;
         }
-        let (changed, only) = (pass.changed, pass.only.is_some() || pass.unedited_since.is_some());
+        let only = pass.only.is_some() || pass.unedited_since.is_some();
+        let (stands, looks) = (pass.began_at == self.current.root, pass.looks);
         if pass.unedited_since.is_some() {
             self.rollback_settled();
         }
@@ -485,7 +501,10 @@ impl Node {
                 self.follow.tried = self.authority.head().map(|head| head.position());
             }
             self.pause_retry();
-        } else if changed == 0 {
+        } else if stands && looks && self.transfer.retries == 0 {
+            // What was found there may settle it at once; but not for ever.
+            self.transfer.retries = 1;
+        } else if stands {
             self.pause_retry();
         }
     }

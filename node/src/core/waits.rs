@@ -89,6 +89,8 @@ impl Node {
             return;
         }
         self.dirty.hurry(self.now);
+        // The docroot itself may be another one by now.
+        self.dirty.look(Path::root(), Depth::Name, self.now);
         if !(covered && self.is_covered()) {
             self.dirty.look(Path::root(), Depth::Subtree, self.now);
         }
@@ -199,10 +201,12 @@ impl Node {
         match waiting.stage {
             Stage::Members(seq) => self.laggards(&waiting.scope, seq),
             Stage::Barrier(_) => vec!["this node: the watcher does not answer".into()],
-            Stage::Observe(_) => vec!["this node: still looking for changes".into()],
-            Stage::Settle => {
+            Stage::Observe(_) | Stage::Settle => {
                 let reason = match self.brake.view() {
                     Some(held) => held.reason,
+                    None if matches!(waiting.stage, Stage::Observe(_)) => {
+                        "still looking for changes".into()
+                    }
                     None if self.authority.head().is_none() => "there is no head yet".into(),
                     None if self.is_origin() => "changes are not published yet".into(),
                     None if !self.authority.is_fresh(self.now) => {

@@ -43,6 +43,10 @@ const SCAN_PAUSE: Duration = Duration::from_secs(2);
 const SCAN_SHARE: u32 = 20;
 /// A docroot that is gone or held is looked at again.
 const DOCROOT_AGAIN: Duration = Duration::from_secs(2);
+/// The docroot's own path is resolved again this often: nothing hints at another directory there.
+const DOCROOT_CHECK: Duration = Duration::from_secs(2);
+/// A file with several names was changed: the others are looked for after this.
+const LINKED: Duration = Duration::from_secs(2);
 /// First and longest pause before a name that was not stable is looked at again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 /// How long a directory or larger file that vanished may take to come up under another name.
@@ -62,6 +66,9 @@ pub(super) struct Watching {
     pub(super) scanned: bool,
     pub(super) examined: u64,
     next_scan: Option<Instant>,
+    next_docroot_check: Option<Instant>,
+    /// The first scan has seen every name; large files may still be hashed.
+    listed: bool,
     /// Names that vanished, and since when they are dirty: taken out at the next look.
     vanished: BTreeMap<Path, Instant>,
     hash_queue: BTreeMap<Path, Instant>,
@@ -80,7 +87,15 @@ impl Watching {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.next_scan
+        self.next_scan.into_iter().chain(self.next_docroot_check).min()
+    }
+
+    /// Whether nothing that a scan found is still to be hashed.
+    fn has_hashed(&self) -> bool {
+        self.hash_queue.is_empty()
+            && self.hashing.is_empty()
+            && self.hashed.is_empty()
+            && self.observing_since.is_none()
     }
 
     /// Whether every change hinted up to `moment` has been observed, as far as this part knows.
@@ -126,6 +141,14 @@ impl Node {
             if self.watching.scanning.is_none() {
                 self.look_at_everything();
             }
+        }
+        if self.watching.next_docroot_check.is_none_or(|at| at <= self.now) {
+            self.watching.next_docroot_check = Some(self.now + DOCROOT_CHECK);
+            self.dirty.look(Path::root(), Depth::Name, self.now);
+        }
+        if self.watching.listed && !self.watching.scanned && self.watching.has_hashed() {
+            self.watching.scanned = true;
+            self.note(Note::Scanned { files: self.current.files });
         }
         while self.watching.hashing.len() < MAX_HASHING {
             let Some((path, since)) = self.watching.hash_queue.pop_first() else { break };
@@ -240,7 +263,11 @@ impl Node {
             observed.damaged.iter().for_each(|path| self.transfer.take_back(path.clone()));
         }
         if scan_ends {
-            self.scan_ended(observed.tree.files);
+            self.scan_ended();
+        }
+        if observed.linked {
+            let soon = self.now + LINKED;
+            self.watching.next_scan = Some(self.watching.next_scan.map_or(soon, |at| at.min(soon)));
         }
         let base = std::mem::replace(&mut self.current, observed.tree);
         if observed.changes > 0 && !self.is_origin() {
@@ -252,12 +279,9 @@ impl Node {
         }
     }
 
-    fn scan_ended(&mut self, files: u64) {
+    fn scan_ended(&mut self) {
         let took = self.watching.scanning.take().map(|since| self.now.saturating_since(since));
-        if !self.watching.scanned {
-            self.watching.scanned = true;
-            self.note(Note::Scanned { files });
-        }
+        self.watching.listed = true;
         // A scan has seen every name by now: what vanished did not come up elsewhere before.
         for (path, since) in &self.watching.vanished {
             let look = Look { path: path.clone(), depth: Depth::Name, after: None };

@@ -302,6 +302,8 @@ pub struct Observed {
     pub vanished: Vec<Path>,
     /// Damaged files of an origin; they are in the current tree as they lie, marked as local.
     pub damaged: Vec<Path>,
+    /// A file with several names has changed: its other names may show it too.
+    pub linked: bool,
     /// Files for HashFile; at most 16, further ones come back in `more`.
     pub large: Vec<Path>,
     /// Looks that are left; each path once.

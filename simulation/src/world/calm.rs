@@ -136,9 +136,16 @@ impl World {
         }
     }
 
-    /// An operator lets go what a brake holds.
+    /// An operator does what the errors and holds ask for.
     fn confirm_holds(&mut self) {
         for host in 0..self.hosts.len() {
+            let errors = self.view(host).map(|view| view.node.errors).unwrap_or_default();
+            for error in errors.iter().filter(|error| error.reason.contains("not mirrored")) {
+                if let (Some(disk), Some(path)) = (&self.hosts[host].disk, &error.path) {
+                    let _ = disk.user_remove(path);
+                }
+                self.collect_hints(host);
+            }
             let held = self.view(host).is_some_and(|view| view.node.held.is_some());
             if held {
                 self.statistics.confirmed += 1;

@@ -98,6 +98,12 @@ impl<D: Disk> Run<'_, D> {
                     becoming.insert(item.path.clone(), Made::Before);
                     continue;
                 }
+                (None, Found::Thing(stat)) if is_never_mirrored(&stat) => {
+                    let reason = "a pipe, socket or device lies there, which is not mirrored: move \
+                                  it away";
+                    self.report.fail(&item.path, reason);
+                    continue;
+                }
                 _ => {
                     self.report.look(&item.path);
                     continue;
@@ -320,6 +326,11 @@ impl<D: Disk> Run<'_, D> {
             },
         }
     }
+}
+
+/// Whether Observe passes this kind over: to look again would bring nothing.
+fn is_never_mirrored(stat: &Stat) -> bool {
+    !matches!(stat.kind, FileKind::File | FileKind::Directory | FileKind::Symlink)
 }
 
 /// Whether what is on the disk is what a row says.

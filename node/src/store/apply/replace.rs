@@ -29,7 +29,11 @@ impl<D: Disk> Run<'_, D> {
             }
             Ok(false) => self.replace_plainly(staged),
             Err(error) if error.kind == DiskErrorKind::NotFound => {
-                self.report.look(&staged.task.path);
+                // Either what was to be moved has changed, or what was there has gone.
+                let source = staged.moved.as_ref().map(|(from, _)| from);
+                if !source.is_some_and(|from| self.report.look.contains(from)) {
+                    self.report.look(&staged.task.path);
+                }
                 self.throw_away(staged)
             }
             Err(error) => {

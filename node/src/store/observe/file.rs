@@ -91,6 +91,7 @@ impl<D: Disk> Observation<'_, D> {
             return self
                 .not_read(at, Unlisted::Unreadable("its time or size is impossible".into()));
         }
+        self.found.linked |= stat.links > 1 && at.row.is_some();
         let damaged = self.is_damaged(at.row, stat, &record);
         let step = self.replace(at.path, at.row, record, seen)?;
         if damaged && let Some(row) = self.row(at.path)? {

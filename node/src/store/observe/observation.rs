@@ -79,6 +79,7 @@ pub(super) struct Found {
     pub(super) unlisted_more: u64,
     pub(super) finished: Vec<Path>,
     pub(super) large: BTreeSet<Path>,
+    pub(super) linked: bool,
     pub(super) vanished: Vec<Path>,
     pub(super) damaged: Vec<Path>,
     pub(super) more: Vec<Look>,

@@ -1,0 +1,194 @@
+//! What cannot be done: one clear line, the right exit code, nothing changed.
+
+use std::fs;
+use std::net::UdpSocket;
+use std::os::unix::fs::PermissionsExt as _;
+
+use serde_json::Value;
+
+use super::sample::{site, write};
+use crate::farm::{Farm, Node};
+use crate::farm_command::{Said, program, run};
+
+/// A failure with this code, told in a line and a hint.
+#[track_caller]
+fn refused(said: Said, code: i32, word: &str) {
+    assert_eq!(said.stdout, "", "data although it failed");
+    let told = said.failed(code);
+    assert!(told.contains(word), "{word:?} is not in: {told}");
+    assert!(told.starts_with("mirrormesh: ") && told.lines().count() <= 2, "{told}");
+}
+
+#[test]
+fn places_that_cannot_be_used() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = Node::at(directory.path().join("node"), "node");
+    let init = |docroot: &std::path::Path| {
+        let docroot = docroot.to_str().unwrap();
+        node.cli(&["init", "--name", "n", "--listen", node.address(), "--docroot", docroot])
+    };
+    refused(init(&directory.path().join("nowhere")), 1, "does not exist");
+    let file = directory.path().join("file");
+    write(&file, "");
+    refused(init(&file), 1, "is not a directory");
+    refused(init(&node.state()), 1, "");
+    assert!(!node.state().exists(), "nothing was made");
+
+    fs::create_dir(node.state()).unwrap();
+    write(&node.state().join("foreign"), "stays");
+    refused(init(&node.state()), 1, "overlap");
+    refused(init(directory.path()), 1, "overlap");
+    fs::create_dir(node.state().join("below")).unwrap();
+    refused(init(&node.state().join("below")), 1, "overlap");
+    let alias = directory.path().join("alias");
+    std::os::unix::fs::symlink(node.state(), &alias).unwrap();
+    refused(init(&alias), 1, "overlap");
+    refused(node.cli(&["run"]), 10, "no cluster");
+    assert_eq!(fs::read_dir(node.state()).unwrap().count(), 2, "nothing was made");
+
+    let docroot = node.docroot();
+    let work = node.docroot().join("work");
+    let work = work.to_str().unwrap();
+    refused(node.init(&["--work", work]), 1, "work");
+    let said = node.init(&["--exclude", "["]).failed(2);
+    assert!(said.contains("character class"), "{said}");
+    node.init(&[]).done();
+    assert_eq!(fs::read(node.state().join("foreign")).unwrap(), b"stays");
+    let mode = fs::metadata(node.state()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+    refused(node.init(&[]), 10, "belongs to");
+    let other = Node::at(directory.path().join("other"), "other");
+    let docroot = docroot.to_str().unwrap();
+    let fixed = ["init", "--name", "o", "--listen", other.address(), "--docroot", docroot];
+    // Two nodes on one docroot would fight; the work directory tells.
+    refused(other.cli(&fixed), 1, "");
+}
+
+#[test]
+fn usage_is_2_and_a_missing_daemon_11() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = Node::at(directory.path().join("node"), "node");
+    refused(node.cli(&["status"]), 11, "no daemon");
+    refused(node.cli(&["token"]), 11, "no daemon");
+    refused(node.cli(&["confirm"]), 11, "no daemon");
+    refused(node.cli(&["kept", "list"]), 11, "no daemon");
+    let said = node.cli(&["wait", "--timeout", "300ms"]).failed(124);
+    assert!(said.contains("this node"), "{said}");
+    for wrong in [
+        &["init"][..],
+        &["no-such-verb"],
+        &["wait", "--all", "--live"],
+        &["wait", "--timeout", "soon"],
+        &["token", "--uses", "many"],
+        &["kept", "drop"],
+        &["kept", "show", "first"],
+        &["status", "--no-such-flag"],
+        &["init", "--docroot", "/tmp", "--listen", "nowhere"],
+        &["init", "--docroot", "/tmp", "--name", "a/b"],
+    ] {
+        let said = node.cli(wrong);
+        assert_eq!(said.code, 2, "{wrong:?}: {}{}", said.stdout, said.stderr);
+        assert_eq!(said.stdout, "", "{wrong:?}");
+    }
+    assert!(!node.state().exists(), "a question makes no state");
+    let said = node.cli(&["status", "--json"]).failed(11);
+    let error: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(error["error"]["exit"], 11, "{said}");
+    assert!(error["error"]["message"].is_string() && error["error"]["hint"].is_string());
+    let said = node.cli(&["wait", "--json", "--timeout", "soon"]).failed(2);
+    let error: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(error["error"]["exit"], 2, "{said}");
+    run(program().arg("--help")).done();
+    run(program().arg("--version")).done();
+    run(program().args(["completions", "bash"])).done();
+}
+
+#[test]
+fn one_daemon_on_one_state_and_one_port() {
+    let mut farm = Farm::founded(&[], |docroot| site(docroot, 1, 3));
+    refused(farm.origin().cli(&["run"]), 1, "another mirrormesh");
+    assert!(farm.origin_mut().lives());
+    refused(farm.origin().init(&[]), 10, "belongs to");
+    refused(farm.origin().join(farm.token(), &[]), 10, "belongs to");
+
+    farm.origin_mut().stop();
+    refused(farm.origin().init(&[]), 10, "belongs to");
+    let taken = UdpSocket::bind(farm.origin().address()).unwrap();
+    refused(farm.origin().cli(&["run"]), 1, farm.origin().address());
+    drop(taken);
+    let settings = farm.origin().state().join("mirrormesh.toml");
+    let text = fs::read_to_string(&settings).unwrap();
+    fs::write(&settings, format!("{text}\nno_such_setting = 1\n")).unwrap();
+    refused(farm.origin().cli(&["run"]), 1, "no_such_setting");
+    fs::write(&settings, text).unwrap();
+    farm.origin_mut().start();
+}
+
+#[test]
+fn questions_about_nobody() {
+    let mut farm = Farm::founded(&[], |docroot| site(docroot, 1, 3));
+    farm.add();
+    farm.converges();
+    let origin = farm.origin();
+    refused(origin.cli(&["wait", "--members", "nobody"]), 12, "nobody");
+    refused(origin.cli(&["remove", "nobody"]), 12, "nobody");
+    refused(origin.cli(&["diff", "origin", "nobody"]), 12, "nobody");
+    refused(origin.cli(&["kept", "restore", "7"]), 12, "");
+    refused(farm.replica().cli(&["token"]), 12, "not the origin");
+    refused(farm.replica().cli(&["remove", "origin"]), 12, "not the origin");
+    let id = origin.status()["node"]["id"].as_str().unwrap().to_owned();
+    assert_eq!(farm.replica().cli(&["diff", &id, "web1"]).done(), "");
+    let [a, b] = [origin.docroot(), farm.replica().docroot()];
+    let [a, b] = [a.to_str().unwrap(), b.to_str().unwrap()];
+    assert_eq!(run(program().args(["diff", a, b])).done(), "");
+    let c = farm.directory().join("c");
+    write(&c.join("section-0/page-0.html"), "other");
+    write(&c.join("more"), "more");
+    let said = run(program().args(["diff", a, c.to_str().unwrap()])).with(3);
+    for line in ["+ more", "~ section-0/page-0.html", "- section-0/page-1.html"] {
+        assert!(said.lines().any(|said| said == line), "{line:?} is not in {said}");
+    }
+    let content = fs::read(origin.path("section-0/page-0.html")).unwrap();
+    let expected = mirrormesh_merkle::content_hash(&content).to_string();
+    assert_eq!(
+        run(program().args(["hash", a, "section-0/page-0.html"])).done().trim_end(),
+        expected
+    );
+    run(program().args(["hash", a, "../x"])).failed(2);
+    run(program().args(["hash", a, "nowhere"])).failed(1);
+}
+
+#[test]
+fn health_is_served_on_a_socket() {
+    let mut farm = Farm::founded(&[], |docroot| site(docroot, 1, 3));
+    farm.add();
+    farm.converges();
+    let ask = |node: &Node, path: &str| {
+        use std::io::{Read as _, Write as _};
+        let socket = node.state().join("http.sock");
+        let mut stream = std::os::unix::net::UnixStream::connect(socket).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let code = answer.split_whitespace().nth(1).unwrap().to_owned();
+        (code, answer)
+    };
+    for (path, origin, replica) in [
+        ("/livez", "200", "200"),
+        ("/readyz", "200", "200"),
+        ("/readyz?max_lag=5s", "200", "200"),
+        ("/origin", "200", "503"),
+        ("/replica", "503", "200"),
+        ("/metrics", "200", "200"),
+        ("/nothing", "404", "404"),
+    ] {
+        assert_eq!(ask(farm.origin(), path).0, origin, "origin {path}");
+        assert_eq!(ask(farm.replica(), path).0, replica, "replica {path}");
+    }
+    let metrics = ask(farm.replica(), "/metrics").1;
+    assert!(metrics.contains("mirrormesh_"), "{metrics}");
+    farm.origin_mut().stop();
+    farm.replica().until("it is not fresh", |status| status["node"]["fresh"] == false);
+    assert_eq!(ask(farm.replica(), "/readyz").0, "503");
+    assert_eq!(ask(farm.replica(), "/livez").0, "200");
+}
