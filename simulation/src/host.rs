@@ -64,6 +64,8 @@ pub(crate) struct Held {
 /// What an operator waits for: the version of each path at the call.
 pub(crate) struct Wait {
     pub(crate) versions: BTreeMap<Vec<u8>, usize>,
+    /// What users had open then, or opened since: nobody promises when that is published.
+    pub(crate) open: Vec<Vec<u8>>,
     /// Who was a member.
     pub(crate) members: Vec<usize>,
 }

@@ -144,6 +144,25 @@ fn what_is_not_as_the_index_says_is_not_touched() {
 }
 
 #[test]
+fn what_no_scan_will_ever_see_is_an_error_of_its_path() {
+    let new = things([("log", file("1")), ("m/x", file("2")), ("pipe", file("3"))]);
+    let disk = disk_at(Options::default(), &Docroot::new(), &new);
+    disk.user_write("log", b"unmanaged").expect("edit");
+    disk.user_mkdir("m").expect("edit");
+    disk.user_mount("m").expect("edit");
+    disk.user_mkfifo("pipe").expect("edit");
+    let mut follower = Follower::new(&disk, &new);
+    follower.excludes = Arc::new(Excludes::new(&["log".to_string()]).expect("patterns"));
+    follower.observe_all().expect("observes");
+    let outcome = follower.pass().expect("applies");
+    let mut paths = failed(&outcome);
+    paths.sort();
+    assert_eq!(paths, ["log", "m", "m/x", "pipe"]);
+    assert_eq!(outcome.look, BTreeSet::new(), "a look would bring nothing");
+    assert_eq!(bytes_at(&disk, "log"), Some(b"unmanaged".to_vec()));
+}
+
+#[test]
 fn an_empty_directory_is_taken_over() {
     let new = things([("d/e", file("1"))]);
     let disk = disk_at(Options::default(), &Docroot::new(), &new);

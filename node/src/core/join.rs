@@ -104,7 +104,9 @@ impl Node {
         if !self.change_document(draft, AfterChange::Joined(connection)) {
             return self.refuse_join(connection, "too many changes wait: try again later");
         }
-        // Stored with the document, lest a crash in between leaves a used token and no member.
+        if let Some(change) = self.publish.document_changes.back_mut() {
+            change.tokens = tokens.encode().ok().map(Bytes::from);
+        }
         self.tokens = tokens;
         if let Some(stranger) = self.peers.connections.get_mut(&connection) {
             stranger.admitted = true;

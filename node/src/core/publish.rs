@@ -38,6 +38,9 @@ const KEPT_ROOTS: usize = 8;
 pub(super) struct Change {
     pub(super) document: Document,
     pub(super) then: AfterChange,
+    /// The join tokens as they are with this change: stored with it, lest a crash leaves a used
+    /// token and no member.
+    pub(super) tokens: Option<Bytes>,
 }
 
 /// Who is told when a change of the document is durable.
@@ -215,7 +218,7 @@ impl Node {
     /// Publishes a change of the document over the tree that is published already. Nobody hears of
     /// it before it is durable.
     fn publish_document(&mut self, change: Change) {
-        let Change { document, then } = change;
+        let Change { document, then, tokens } = change;
         let version = document.version;
         let Some(tree) = self.published_tree() else {
             // No head yet: the document is the one of the first.
@@ -232,8 +235,8 @@ impl Node {
             return;
         };
         self.note(Note::DocumentChanged { version });
-        if matches!(then, AfterChange::Joined(_)) {
-            self.put_tokens(&mut batch);
+        if let Some(tokens) = tokens {
+            state::put(&mut batch, state::TOKENS, tokens);
         }
         self.publish.unspoken = true;
         self.persist(batch, true, vec![Then::PushDocument, Then::Changed(then)]);
@@ -359,7 +362,7 @@ impl Node {
         if self.publish.document_changes.len() >= MAX_CHANGES {
             return false;
         }
-        self.publish.document_changes.push_back(Change { document, then });
+        self.publish.document_changes.push_back(Change { document, then, tokens: None });
         true
     }
 

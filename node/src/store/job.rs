@@ -827,7 +827,7 @@ pub enum KeptJob {
     },
     /// Removes for good.
     Drop {
-        /// Which.
+        /// Which; empty: all.
         ids: Vec<u64>,
     },
 }

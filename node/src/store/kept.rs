@@ -69,7 +69,11 @@ fn drop_kept<D: Disk>(
 ) -> Result<KeptDone, JobError> {
     let area = Area::Kept.open(disk)?;
     let (mut count, mut bytes) = (0, 0_u64);
-    for id in ids {
+    let all: Vec<u64> = match ids.is_empty() {
+        true => manifests(pending, 0, usize::MAX)?.into_iter().map(|manifest| manifest.id).collect(),
+        false => ids.to_vec(),
+    };
+    for id in &all {
         let Some(manifest) = manifest(pending, *id)? else { continue };
         if let Ok(name) = Name::new(&manifest.stored_as) {
             match remove_any(disk, &area, &name) {

@@ -84,6 +84,7 @@ impl World {
             let opened = self.users.borrow_mut().open(0, &disk, number);
             if let Some((file, path)) = opened {
                 let writes_left = draw.below(6);
+                self.hosts[0].waits.values_mut().for_each(|wait| wait.open.push(path.clone()));
                 self.hosts[0].held.push(Held { file, path, number, written: 0, writes_left });
                 self.go_on_later(0, number, 0);
             }

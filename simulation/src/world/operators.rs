@@ -28,7 +28,8 @@ impl World {
             let versions = self.ledger.borrow().versions();
             let is_member = |host: &HostId| self.hosts[*host].is_member;
             let members = (0..self.hosts.len()).filter(is_member).collect();
-            self.hosts[host].waits.insert(id, Wait { versions, members });
+            let open = self.hosts[host].held.iter().map(|held| held.path.clone()).collect();
+            self.hosts[host].waits.insert(id, Wait { versions, open, members });
         }
         self.tell(life, Event::Command { id, command });
         Some(id)
@@ -126,7 +127,7 @@ impl World {
             for (path, version) in &wait.versions {
                 let versions = &ledger.history[path];
                 let shown = ledger.hosts[host].names.get(path);
-                let is_open = self.hosts[0].held.iter().any(|held| held.path == *path);
+                let is_open = wait.open.contains(path);
                 let skipped = is_open
                     || excused.contains(path)
                     // A member lists a few of its errors to others, all in its own view.

@@ -66,7 +66,6 @@ impl Fixture {
             large_bytes: 1 << 40,
             give_up: Vec::new(),
             rehash: false,
-            judgement: Default::default(),
             expected: None,
             hashed: Vec::new(),
             retry: BTreeSet::new(),

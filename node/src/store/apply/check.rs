@@ -98,9 +98,9 @@ impl<D: Disk> Run<'_, D> {
                     becoming.insert(item.path.clone(), Made::Before);
                     continue;
                 }
-                (None, Found::Thing(stat)) if is_never_mirrored(&stat) => {
-                    let reason = "a pipe, socket or device lies there, which is not mirrored: move \
-                                  it away";
+                (None, Found::Thing(stat))
+                    if let Some(reason) = self.why_never_observed(&item.path, &stat) =>
+                {
                     self.report.fail(&item.path, reason);
                     continue;
                 }
@@ -224,6 +224,22 @@ impl<D: Disk> Run<'_, D> {
         Ok(listed.is_ok() && is_empty)
     }
 
+    /// Why Observe passes over what lies there: to look again would bring nothing.
+    fn why_never_observed(&mut self, path: &Path, stat: &Stat) -> Option<&'static str> {
+        let is_directory = stat.kind == FileKind::Directory;
+        if !is_directory && !matches!(stat.kind, FileKind::File | FileKind::Symlink) {
+            return Some(
+                "a pipe, socket or device lies there, which is not mirrored: move it away",
+            );
+        }
+        if self.job.excludes.covers(path, is_directory) {
+            return Some("something that is excluded here lies there: move it away");
+        }
+        let opened = if is_directory { self.docroot.directory(path).err() } else { None };
+        let is_mount = opened.is_some_and(|error| error.kind == DiskErrorKind::OtherFilesystem);
+        is_mount.then_some("another file system is mounted there: unmount it")
+    }
+
     /// Decides what is to be done with a name that is as the index says.
     fn sort(
         &mut self,
@@ -326,11 +342,6 @@ impl<D: Disk> Run<'_, D> {
             },
         }
     }
-}
-
-/// Whether Observe passes this kind over: to look again would bring nothing.
-fn is_never_mirrored(stat: &Stat) -> bool {
-    !matches!(stat.kind, FileKind::File | FileKind::Directory | FileKind::Symlink)
 }
 
 /// Whether what is on the disk is what a row says.
