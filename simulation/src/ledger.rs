@@ -190,7 +190,11 @@ impl Ledger {
                 let is_local = shape
                     .content()
                     .is_some_and(|content| self.is_local(host, &path, &content));
-                if !is_same && !is_local && !self.was_published(&path, shape, applied) {
+                // What was put into a directory that a user moves meanwhile, lands where that is.
+                let is_carried = || self.is_touched(host, &path) && self.is_anywhere(shape);
+                let is_known =
+                    is_same || is_local || self.was_published(&path, shape, applied) || is_carried();
+                if !is_known {
                     let text = format!("host {host}: {} shows {shape:?}, which no head since {applied} has", show(&path));
                     self.violation("no mixed file", text);
                 }
@@ -234,6 +238,12 @@ impl Ledger {
             let is_over = eras.get(index + 1).is_some_and(|next| next.from <= since);
             !is_over && era.shape.as_ref().is_some_and(|it| it.holds_the_same(shape) || matches!(it, Shape::Unserved))
         })
+    }
+
+    /// Whether some head has this under any name.
+    fn is_anywhere(&self, shape: &Shape) -> bool {
+        let mut eras = self.eras.values().flatten().filter_map(|era| era.shape.as_ref());
+        eras.any(|other| other.holds_the_same(shape))
     }
 
     /// Whether a name is in every head from number `since` on, as the same kind of thing.

@@ -87,6 +87,9 @@ impl Node {
         }
         let Join { secret, name, addresses } = join;
         let mut tokens = self.tokens.clone();
+        for secret in self.publish.document_changes.iter().filter_map(|change| change.redeems) {
+            let _ = tokens.redeem(self.wall, &secret);
+        }
         let role = match tokens.redeem(self.wall, &secret) {
             Ok(role) => role,
             Err(error) => {
@@ -105,9 +108,8 @@ impl Node {
             return self.refuse_join(connection, "too many changes wait: try again later");
         }
         if let Some(change) = self.publish.document_changes.back_mut() {
-            change.tokens = tokens.encode().ok().map(Bytes::from);
+            change.redeems = Some(*secret);
         }
-        self.tokens = tokens;
         if let Some(stranger) = self.peers.connections.get_mut(&connection) {
             stranger.admitted = true;
         }

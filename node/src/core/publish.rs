@@ -38,9 +38,9 @@ const KEPT_ROOTS: usize = 8;
 pub(super) struct Change {
     pub(super) document: Document,
     pub(super) then: AfterChange,
-    /// The join tokens as they are with this change: stored with it, lest a crash leaves a used
-    /// token and no member.
-    pub(super) tokens: Option<Bytes>,
+    /// The secret of the join token that this change uses up: both are stored together, lest a
+    /// crash leaves a used token and no member.
+    pub(super) redeems: Option<[u8; 16]>,
 }
 
 /// Who is told when a change of the document is durable.
@@ -65,6 +65,8 @@ pub(super) struct Publish {
     changes: u64,
     next_heartbeat: Instant,
     pub(super) document_changes: VecDeque<Change>,
+    /// See [`Node::has_caught_up`].
+    caught_up: bool,
     /// A head that changes the document is being made durable: nobody hears of it before.
     pub(super) unspoken: bool,
     pub(super) returning: Returning,
@@ -83,6 +85,7 @@ impl Publish {
             changes: 0,
             next_heartbeat: now,
             document_changes: VecDeque::new(),
+            caught_up: false,
             unspoken: false,
             returning: Returning::default(),
             recent_roots: VecDeque::new(),
@@ -145,12 +148,27 @@ impl Node {
 
     /// Publishes what is to be published: a change of the document, or of the tree.
     fn publish_next(&mut self) {
+        self.publish_tree_next();
+        self.publish.caught_up |= self.has_caught_up();
         while self.may_sign()
+            && self.publish.caught_up
             && !self.publish.unspoken
             && let Some(change) = self.publish.document_changes.pop_front()
         {
             self.publish_document(change);
         }
+    }
+
+    /// Whether the published tree is no older than what was published before this start: heads may
+    /// have left that were not durable, and a document over the tree of an earlier one would take
+    /// everybody back to that.
+    fn has_caught_up(&self) -> bool {
+        let Some(published) = self.published_tree() else { return true };
+        let is_published = self.watching.scanned && published.root == self.current.root;
+        !self.publish.returning.is_open() && (is_published || self.brake.holds())
+    }
+
+    fn publish_tree_next(&mut self) {
         if !self.may_sign() || self.publish.returning.is_open() || self.transfer.takes_back() {
             return;
         }
@@ -218,7 +236,7 @@ impl Node {
     /// Publishes a change of the document over the tree that is published already. Nobody hears of
     /// it before it is durable.
     fn publish_document(&mut self, change: Change) {
-        let Change { document, then, tokens } = change;
+        let Change { document, then, redeems } = change;
         let version = document.version;
         let Some(tree) = self.published_tree() else {
             // No head yet: the document is the one of the first.
@@ -235,8 +253,10 @@ impl Node {
             return;
         };
         self.note(Note::DocumentChanged { version });
-        if let Some(tokens) = tokens {
-            state::put(&mut batch, state::TOKENS, tokens);
+        if let Some(secret) = redeems {
+            // It was judged when it was shown.
+            let _ = self.tokens.redeem(self.wall, &secret);
+            self.put_tokens(&mut batch);
         }
         self.publish.unspoken = true;
         self.persist(batch, true, vec![Then::PushDocument, Then::Changed(then)]);
@@ -362,7 +382,7 @@ impl Node {
         if self.publish.document_changes.len() >= MAX_CHANGES {
             return false;
         }
-        self.publish.document_changes.push_back(Change { document, then, tokens: None });
+        self.publish.document_changes.push_back(Change { document, then, redeems: None });
         true
     }
 

@@ -380,9 +380,7 @@ impl Node {
             let Ok(id) = NodeId::from_bytes(*row.member) else { continue };
             let Some(member) = self.peers.members.get_mut(&id) else { continue };
             member.said_alive = row.alive;
-            if member.primary.is_none() {
-                member.report = row.report.or(member.report.take());
-            }
+            member.report = row.report.or(member.report.take());
         }
     }
 }

@@ -480,6 +480,7 @@ impl Node {
         }
         let only = pass.only.is_some() || pass.unedited_since.is_some();
         let (stands, looks) = (pass.began_at == self.current.root, pass.looks);
+        let led_to = pass.target.root;
         if pass.unedited_since.is_some() {
             self.rollback_settled();
         }
@@ -496,8 +497,9 @@ impl Node {
         }
         let failed = !self.transfer.errors.is_empty() || self.transfer.errors_more > 0;
         if failed && self.transfer.large.is_empty() {
-            // All but the paths in error is in line.
-            if self.follow.newest_offer().is_none() {
+            let newest = self.authority.head().is_some_and(|head| head.root == led_to);
+            if newest && !looks && self.follow.newest_offer().is_none() {
+                // All but the paths in error is in line.
                 self.follow.tried = self.authority.head().map(|head| head.position());
             }
             self.pause_retry();

@@ -45,8 +45,8 @@ const SCAN_SHARE: u32 = 20;
 const DOCROOT_AGAIN: Duration = Duration::from_secs(2);
 /// The docroot's own path is resolved again this often: nothing hints at another directory there.
 const DOCROOT_CHECK: Duration = Duration::from_secs(2);
-/// A file with several names was changed: the others are looked for after this.
-const LINKED: Duration = Duration::from_secs(2);
+/// Pause between scans for the other names of files that were changed.
+const LINKED: Duration = Duration::from_secs(5);
 /// First and longest pause before a name that was not stable is looked at again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 /// How long a directory or larger file that vanished may take to come up under another name.
@@ -67,6 +67,8 @@ pub(super) struct Watching {
     pub(super) examined: u64,
     next_scan: Option<Instant>,
     next_docroot_check: Option<Instant>,
+    /// When a scan for the other names of a file was last begun.
+    linked_at: Option<Instant>,
     /// The first scan has seen every name; large files may still be hashed.
     listed: bool,
     /// Names that vanished, and since when they are dirty: taken out at the next look.
@@ -198,6 +200,19 @@ impl Node {
         true
     }
 
+    /// A file with several names has changed: no hint names the others. At most one scan in a while.
+    fn look_for_other_names(&mut self, oldest: Instant) {
+        let soon = self.watching.linked_at.map_or(self.now, |at| at + LINKED);
+        if soon > self.now {
+            self.watching.next_scan = Some(self.watching.next_scan.map_or(soon, |at| at.min(soon)));
+            return;
+        }
+        self.watching.linked_at = Some(self.now);
+        self.watching.scanning = Some(self.now);
+        let look = Look { path: Path::root(), depth: Depth::Subtree, after: None };
+        self.dirty.look_from(look, self.now, oldest);
+    }
+
     /// What vanished is taken out the second time; what a power cut may have damaged is re-read
     /// in the first scan.
     fn judgement(&mut self, looks: &[Look]) -> Judgement {
@@ -265,9 +280,8 @@ impl Node {
         if scan_ends {
             self.scan_ended();
         }
-        if observed.linked {
-            let soon = self.now + LINKED;
-            self.watching.next_scan = Some(self.watching.next_scan.map_or(soon, |at| at.min(soon)));
+        if observed.linked && self.watching.scanning.is_none() {
+            self.look_for_other_names(oldest);
         }
         let base = std::mem::replace(&mut self.current, observed.tree);
         if observed.changes > 0 && !self.is_origin() {

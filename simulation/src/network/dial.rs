@@ -54,7 +54,7 @@ impl Network {
         let draws = self.draws;
         let (back, _) = self.link_mut(to, from.host).travel(draws, 0);
         let mut dialler = End::new(from, to, there);
-        dialler.peer = Some(peer);
+        (dialler.peer, dialler.is_known) = (Some(peer), false);
         let mut accepted = End::new(acceptor, from.host, here);
         // Nothing reaches the dialler before it knows that it is connected.
         accepted.last_frame = self.now + back;
@@ -71,7 +71,8 @@ impl Network {
     }
 
     pub(super) fn established(&mut self, id: mirrormesh::core::ConnectionId) {
-        let Some(end) = self.ends.get(&id) else { return };
+        let Some(end) = self.ends.get_mut(&id) else { return };
+        end.is_known = true;
         let (life, Some(peer)) = (end.life, end.peer) else { return };
         let address = format!("host{}:7440", end.peer_host);
         let event = Event::Connected { connection: id, peer, dialled: true, address };

@@ -17,6 +17,8 @@ pub(super) struct End {
     pub(super) peer_host: HostId,
     pub(super) peer: Option<NodeId>,
     pub(super) other: ConnectionId,
+    /// Whether the host knows of it: one that dialled does not at first.
+    pub(super) is_known: bool,
     /// It was closed here; nothing is told of it but its end.
     pub(super) closing: bool,
     /// Frames that may still be read.
@@ -37,6 +39,7 @@ impl End {
             peer_host,
             peer: None,
             other,
+            is_known: true,
             closing: false,
             credit: FIRST_FRAMES,
             inbox: VecDeque::new(),
@@ -106,9 +109,14 @@ impl Network {
 
     /// An end is over: the host is told.
     pub(super) fn end_over(&mut self, id: ConnectionId, reason: &str) {
-        let Some(life) = self.ends.get(&id).map(|end| end.life) else { return };
+        let Some(end) = self.ends.get(&id) else { return };
+        let (life, is_known, peer) = (end.life, end.is_known, end.peer);
         self.remove_end(id);
-        let event = Event::Disconnected { connection: id, reason: reason.to_string() };
+        let reason = reason.to_string();
+        let event = match peer.filter(|_| !is_known) {
+            Some(peer) => Event::DialFailed { peer, reason },
+            None => Event::Disconnected { connection: id, reason },
+        };
         self.tell(life, About::Nothing, event);
         self.listen_again();
     }

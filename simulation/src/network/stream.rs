@@ -166,9 +166,6 @@ impl Network {
         if let Some(end) = end {
             self.send(end, Packet::Reset { stream: number, by_asker }, 0);
         }
-        if by_asker {
-            self.streams.remove(&number);
-        }
     }
 
     pub(super) fn chunk_arrived(&mut self, number: u64, bytes: Bytes) {

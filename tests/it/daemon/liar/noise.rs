@@ -108,7 +108,6 @@ fn lengths_and_greetings_that_cannot_be() {
     // What only an origin may say, and what only strangers say.
     for kind in [kind::ROWS, kind::JOIN] {
         let before: u64 = refused(replica).values().sum();
-        let mut peer = scene.peer(replica);
         assert!(peer.send(&rows_or_join(kind)));
         eventually("it is counted", || refused(replica).values().sum::<u64>() > before);
     }
