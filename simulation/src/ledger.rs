@@ -105,7 +105,9 @@ impl Ledger {
             seen.as_ref().is_some_and(|seen| seen.kind == mirrormesh::store::FileKind::Directory)
         };
         // A file that changes under one name changes under its other names too.
-        if self.has_links || changes.iter().any(|it| is_directory(&it.before) || is_directory(&it.after)) {
+        if self.has_links
+            || changes.iter().any(|it| is_directory(&it.before) || is_directory(&it.after))
+        {
             return self.replace(host, listing_of(disk), Some(first.actor));
         }
         for change in changes {
@@ -185,29 +187,41 @@ impl Ledger {
         let applied = in_line.unwrap_or(0);
         match &after {
             Some(shape) => {
-                let is_same =
-                    before.as_ref().is_some_and(|before| before.holds_the_same(shape));
-                let is_local = shape
-                    .content()
-                    .is_some_and(|content| self.is_local(host, &path, &content));
+                let is_same = before.as_ref().is_some_and(|before| before.holds_the_same(shape));
+                let is_local =
+                    shape.content().is_some_and(|content| self.is_local(host, &path, &content));
                 // What was put into a directory that a user moves meanwhile, lands where that is.
                 let is_carried = || self.is_touched(host, &path) && self.is_anywhere(shape);
-                let is_known =
-                    is_same || is_local || self.was_published(&path, shape, applied) || is_carried();
+                let is_known = is_same
+                    || is_local
+                    || self.was_published(&path, shape, applied)
+                    || is_carried();
                 if !is_known {
-                    let text = format!("host {host}: {} shows {shape:?}, which no head since {applied} has", show(&path));
+                    let text = format!(
+                        "host {host}: {} shows {shape:?}, which no head since {applied} has",
+                        show(&path)
+                    );
                     self.violation("no mixed file", text);
                 }
             }
             None => {
                 // Before that, directories of a parcel that failed may go again.
-                if in_line.is_some() && self.always_there(&path, applied) && !self.is_touched(host, &path) {
-                    let text = format!("host {host}: {} is missing, though in all heads", show(&path));
+                if in_line.is_some()
+                    && self.always_there(&path, applied)
+                    && !self.is_touched(host, &path)
+                {
+                    let text =
+                        format!("host {host}: {} is missing, though in all heads", show(&path));
                     self.violation("never missing", text);
                 }
             }
         }
+        // What is being removed from a directory goes from where a user moves that meanwhile.
+        let was_carried = before.as_ref().is_some_and(|shape| {
+            self.is_below_touched(host, &path) && self.is_anywhere(shape)
+        });
         if let Some(content) = before.as_ref().and_then(Shape::content)
+            && !was_carried
             && self.is_local(host, &path, &content)
             && !self.eras_of(&path).any(|shape| shape.content() == Some(content))
             && after.as_ref().and_then(Shape::content) != Some(content)
@@ -236,7 +250,11 @@ impl Ledger {
         let Some(eras) = self.eras.get(path) else { return false };
         eras.iter().enumerate().any(|(index, era)| {
             let is_over = eras.get(index + 1).is_some_and(|next| next.from <= since);
-            !is_over && era.shape.as_ref().is_some_and(|it| it.holds_the_same(shape) || matches!(it, Shape::Unserved))
+            !is_over
+                && era
+                    .shape
+                    .as_ref()
+                    .is_some_and(|it| it.holds_the_same(shape) || matches!(it, Shape::Unserved))
         })
     }
 
@@ -258,20 +276,20 @@ impl Ledger {
                 is_directory = kind;
             }
             is_over
-                || is_same
-                    && era.shape.as_ref().is_some_and(|it| !matches!(it, Shape::Unserved))
+                || is_same && era.shape.as_ref().is_some_and(|it| !matches!(it, Shape::Unserved))
         }) && eras.first().is_some_and(|era| era.from <= since || era.shape.is_some())
             && eras.first().is_some_and(|era| era.from <= since)
     }
 
     /// Whether local users changed a path or something above it.
     pub(crate) fn is_touched(&self, host: HostId, path: &[u8]) -> bool {
+        self.hosts[host].touched.contains(path) || self.is_below_touched(host, path)
+    }
+
+    fn is_below_touched(&self, host: HostId, path: &[u8]) -> bool {
         let touched = &self.hosts[host].touched;
-        if touched.is_empty() {
-            return false;
-        }
-        let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
-        touched.contains(path) || ends.into_iter().any(|end| touched.contains(&path[..end]))
+        let mut ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+        !touched.is_empty() && ends.any(|(end, _)| touched.contains(&path[..end]))
     }
 
     /// Whether a directory stays for what it holds and is not mirrored.
@@ -325,7 +343,10 @@ impl Ledger {
                 self.published.insert(path.to_vec(), index);
             }
             _ => {
-                let text = format!("{} as {shape:?}, which it never was since version {last}: {versions:?}", show(path));
+                let text = format!(
+                    "{} as {shape:?}, which it never was since version {last}: {versions:?}",
+                    show(path)
+                );
                 self.violation("published what was", text);
             }
         }

@@ -29,9 +29,9 @@ use mirrormesh::core::{ConnectionId, Event, StreamEvent, StreamId};
 use crate::draw::Draws;
 use crate::schedule::Time;
 
-pub(crate) use self::link::Weather;
 use self::end::End;
 use self::link::Link;
+pub(crate) use self::link::Weather;
 use self::packet::Packet;
 use self::stream::Stream;
 

@@ -100,8 +100,18 @@ impl Plan {
 
     fn draw_steps(&mut self) {
         let kinds = [
-            "crash", "job-crash", "stop", "cut", "one-way", "spike", "hints-lost",
-            "hints-doubled", "clock", "disk-full", "failed-sync", "remove",
+            "crash",
+            "job-crash",
+            "stop",
+            "cut",
+            "one-way",
+            "spike",
+            "hints-lost",
+            "hints-doubled",
+            "clock",
+            "disk-full",
+            "failed-sync",
+            "remove",
         ];
         for kind in kinds {
             if !self.is_on(kind) {
@@ -139,7 +149,8 @@ impl Plan {
             "hints-lost" => Action::Hints { host, doubled: false },
             "hints-doubled" => Action::Hints { host, doubled: true },
             "clock" => {
-                let by = draw.duration(Duration::from_millis(1), Duration::from_secs(90_000)) as i64;
+                let by =
+                    draw.duration(Duration::from_millis(1), Duration::from_secs(90_000)) as i64;
                 Action::Clock { host, by: if draw.one_in(2) { by } else { -by } }
             }
             "disk-full" => Action::Full { host, bytes: draw.spread(1, 64 << 10) },

@@ -71,7 +71,9 @@ impl Shape {
     /// Whether both are the same kind of thing with the same content, metadata apart.
     pub(crate) fn holds_the_same(&self, other: &Shape) -> bool {
         match (self, other) {
-            (Shape::File { content: left, .. }, Shape::File { content: right, .. }) => left == right,
+            (Shape::File { content: left, .. }, Shape::File { content: right, .. }) => {
+                left == right
+            }
             (Shape::Directory { .. }, Shape::Directory { .. }) => true,
             (left, right) => left == right,
         }

@@ -219,7 +219,12 @@ impl Users {
     }
 
     /// Opens a file to be written to bit by bit.
-    pub(crate) fn open(&mut self, host: HostId, disk: &SimDisk, number: u64) -> Option<(UserFile, Vec<u8>)> {
+    pub(crate) fn open(
+        &mut self,
+        host: HostId,
+        disk: &SimDisk,
+        number: u64,
+    ) -> Option<(UserFile, Vec<u8>)> {
         let mut draw = self.draws.of("open", number);
         let file = self.existing(host, &mut draw, |shape| shape.content().is_some());
         let path = match (draw.one_in(2), file) {

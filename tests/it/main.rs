@@ -11,4 +11,5 @@ mod farm;
 mod farm_command;
 mod farm_walk;
 mod observe;
+mod simulation;
 mod tidy;

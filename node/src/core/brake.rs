@@ -82,9 +82,7 @@ impl Brake {
 
     /// What is held, for people.
     pub(super) fn view(&self) -> Option<HeldView> {
-        self.hold
-            .as_ref()
-            .map(|hold| HeldView { reason: hold.reason(), deletes: hold.deletes() })
+        self.hold.as_ref().map(|hold| HeldView { reason: hold.reason(), deletes: hold.deletes() })
     }
 
     /// Remembers the size of a published tree.
@@ -177,7 +175,8 @@ impl Node {
                 if follow {
                     self.take_docroot(*identity);
                 } else {
-                    let reason = "the docroot is another directory or mount than before".to_string();
+                    let reason =
+                        "the docroot is another directory or mount than before".to_string();
                     self.hold(Hold::Docroot { reason, other: Some(*identity) });
                 }
                 false

@@ -114,7 +114,8 @@ impl Dirty {
         while looks.len() < MAX_LOOKS && self.is_due(now) {
             let Some((_, path)) = self.due.pop_first() else { break };
             if let Some(waiting) = self.paths.remove(&path) {
-                oldest = Some(oldest.map_or(waiting.first, |oldest: Instant| oldest.min(waiting.first)));
+                oldest =
+                    Some(oldest.map_or(waiting.first, |oldest: Instant| oldest.min(waiting.first)));
                 looks.push(Look { path, depth: waiting.depth, after: waiting.after });
             }
         }

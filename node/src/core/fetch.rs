@@ -116,9 +116,11 @@ impl Node {
         let late = |heard: Instant| self.now.saturating_since(heard) >= PATIENCE;
         let fetching = self.transfer.fetching.iter();
         let fetching = fetching.filter(|(_, (_, incoming))| late(incoming.heard));
-        let large = self.transfer.large.values().filter(|large| {
-            late(large.heard) && !large.is_busy() && large.waiting.is_empty()
-        });
+        let large = self
+            .transfer
+            .large
+            .values()
+            .filter(|large| late(large.heard) && !large.is_busy() && large.waiting.is_empty());
         let expired: Vec<StreamId> = fetching
             .map(|(stream, _)| *stream)
             .chain(large.filter_map(|large| large.stream.map(|(stream, _)| stream)))

@@ -16,11 +16,11 @@ use mirrormesh_gossip::{Document, Head, HeadVerdict, Instant, NodeId, Refusal, S
 use mirrormesh_merkle::{Hash, Tree, Walk};
 
 use super::event::{ConnectionId, Effect, StreamId};
+use super::fetch::Incoming;
 use super::jobs::{Purpose, Then};
 use super::node::Node;
 use super::note::Note;
 use super::state;
-use super::fetch::Incoming;
 use super::wire::{AskHead, Frame, Push};
 use crate::store::request::{Request, decode_list};
 use crate::store::{
@@ -104,8 +104,7 @@ pub(super) struct Follow {
 
 impl Follow {
     pub(super) fn new(target: Option<Tree>, applied: Option<Bytes>) -> Follow {
-        let applied =
-            applied.and_then(|bytes| SignedHead::decode(&bytes).ok()?.peek().ok());
+        let applied = applied.and_then(|bytes| SignedHead::decode(&bytes).ok()?.peek().ok());
         Follow { target, applied, ..Follow::default() }
     }
 
@@ -341,7 +340,11 @@ impl Node {
             _ => {
                 // The deltas do not lead there; what else is known of the way is dropped, and the
                 // tree itself is asked for.
-                self.refuse(*self.authority.origin(), "wrong-delta", "it does not lead to the signed root");
+                self.refuse(
+                    *self.authority.origin(),
+                    "wrong-delta",
+                    "it does not lead to the signed root",
+                );
                 for offer in &mut self.follow.offers {
                     offer.delta = None;
                 }
@@ -497,7 +500,8 @@ impl Node {
             return false;
         }
         let Some(question) = self.follow.question.take() else { return false };
-        let list = question.answer.concat().filter(|_| whole).and_then(|bytes| decode_list(&bytes).ok());
+        let list =
+            question.answer.concat().filter(|_| whole).and_then(|bytes| decode_list(&bytes).ok());
         match (question.what, list) {
             (Asked::Since, Some(deltas)) => {
                 self.note(Note::Since { deltas: deltas.len() as u64 });

@@ -98,9 +98,7 @@ impl Node {
             }
         };
         let member = Member { id: peer, name: name.clone(), role, addresses };
-        let admitted = draft
-            .admit(member)
-            .and_then(|()| draft.validate_publishable(&self.id));
+        let admitted = draft.admit(member).and_then(|()| draft.validate_publishable(&self.id));
         if let Err(error) = admitted {
             return self.refuse_join(connection, &error.to_string());
         }
@@ -157,11 +155,8 @@ pub fn request(token: &Token, name: &str, addresses: &[String], instance: u64) -
         seq: 0,
         stranger: true,
     };
-    let join = Join {
-        secret: token.secret.into(),
-        name: name.to_string(),
-        addresses: addresses.to_vec(),
-    };
+    let join =
+        Join { secret: token.secret.into(), name: name.to_string(), addresses: addresses.to_vec() };
     vec![Frame::Hello(hello).encode(), Frame::Join(join).encode()]
 }
 
@@ -247,7 +242,11 @@ pub struct Founded {
 ///
 /// # Errors
 /// A sentence for people: a bad name, address or pattern.
-pub fn found(secret: &SecretKey, founding: Founding, entropy: &mut Entropy) -> Result<Founded, String> {
+pub fn found(
+    secret: &SecretKey,
+    founding: Founding,
+    entropy: &mut Entropy,
+) -> Result<Founded, String> {
     let mut nonce = [0; 16];
     entropy.fill(&mut nonce);
     let genesis = Genesis {

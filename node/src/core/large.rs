@@ -173,7 +173,11 @@ impl Node {
             let chunks = std::mem::take(&mut large.waiting);
             let count = chunks.iter().map(|chunk| chunk.len() as u64).sum();
             let offset = large.staged;
-            return self.stage(content, StageStep::Write { offset, chunks }, StageWas::Write(count));
+            return self.stage(
+                content,
+                StageStep::Write { offset, chunks },
+                StageWas::Write(count),
+            );
         }
         if large.ended {
             if large.staged == large.want.size {
@@ -217,7 +221,8 @@ impl Node {
             if let Some((stream, _)) = large.stream {
                 self.out.push(Effect::Reset { stream });
             }
-            let job = Job::Stage(Stage { content, size: large.want.size, step: StageStep::Discard });
+            let job =
+                Job::Stage(Stage { content, size: large.want.size, step: StageStep::Discard });
             let purpose = Purpose::Stage { content, step: StageWas::Discard };
             self.jobs.start(job, purpose, &mut self.out);
         }

@@ -31,7 +31,13 @@ pub(super) struct Lists {
 
 impl Lists {
     /// Takes what an Observe found, after it was told to forget what it covered.
-    pub(super) fn put(&mut self, path: Path, why: Unlisted, before: Option<(Instant, u32)>, now: Instant) {
+    pub(super) fn put(
+        &mut self,
+        path: Path,
+        why: Unlisted,
+        before: Option<(Instant, u32)>,
+        now: Instant,
+    ) {
         let (since, looks) = before.unwrap_or((now, 0));
         if self.names.len() < MAX_NAMES || self.names.contains_key(&path) {
             self.names.insert(path, Listed { why, since, looks: looks + 1 });

@@ -26,10 +26,10 @@ use super::operator::Operator;
 use super::peers::Peers;
 use super::publish::{AfterChange, Publish};
 use super::serve::Serve;
+use super::session::Told;
 use super::setup::{Setup, SetupError};
 use super::state::{self, State};
 use super::transfer::Transfer;
-use super::session::Told;
 use super::waits::Waits;
 use super::watching::Watching;
 use crate::store::{Batch, Done, Excludes, Job, JobError, JobId, Persist, Recovered};
@@ -95,8 +95,8 @@ impl Node {
     ) -> Result<Node, SetupError> {
         let state = State(&recovered.state);
         let stored = state.authority().ok_or(SetupError::NoCluster)?;
-        let authority = Authority::restore(&stored)
-            .map_err(|error| SetupError::Damaged(error.to_string()))?;
+        let authority =
+            Authority::restore(&stored).map_err(|error| SetupError::Damaged(error.to_string()))?;
         let draft = match (authority.document(), state.get(state::DRAFT)) {
             (None, Some(bytes)) => Some(
                 Document::decode(&bytes).map_err(|error| SetupError::Damaged(error.to_string()))?,
@@ -180,7 +180,9 @@ impl Node {
                 self.advance();
             }
             let is_stop = |effect: &Effect| matches!(effect, Effect::Stop(_));
-            if self.stopped && let Some(last) = self.out.iter().position(is_stop) {
+            if self.stopped
+                && let Some(last) = self.out.iter().position(is_stop)
+            {
                 self.out.truncate(last + 1);
             }
         }

@@ -172,8 +172,14 @@ impl Node {
                 Ok(())
             }),
             Err(error) => {
-                let message = format!("line {}, column {}: {}", error.line, error.column, error.message);
-                self.answer_refused(id, 1, &message, "nothing was changed; correct it and try again");
+                let message =
+                    format!("line {}, column {}: {}", error.line, error.column, error.message);
+                self.answer_refused(
+                    id,
+                    1,
+                    &message,
+                    "nothing was changed; correct it and try again",
+                );
             }
         }
     }
@@ -266,7 +272,9 @@ impl Node {
         }
         let to = match to.map(|to| Path::from_bytes(&to)).transpose() {
             Ok(to) => to,
-            Err(error) => return self.answer_refused(id, 2, &error.to_string(), "a path below the docroot"),
+            Err(error) => {
+                return self.answer_refused(id, 2, &error.to_string(), "a path below the docroot");
+            }
         };
         self.operator_job(id, Job::Kept(KeptJob::Restore { id: kept, to }));
     }
@@ -343,7 +351,9 @@ impl Node {
         let verified = match result {
             Ok(Done::Verify(verified)) => verified,
             Ok(_) => return,
-            Err(error) => return self.answer_refused(command, 1, &error.to_string(), "see the log"),
+            Err(error) => {
+                return self.answer_refused(command, 1, &error.to_string(), "see the log");
+            }
         };
         if repair {
             self.current = verified.tree;

@@ -116,14 +116,26 @@ impl Peers {
                 true
             }
         };
-        let connection =
-            Connection { peer, dialled, instance: None, since: now, stranger, joining: None, admitted: false };
+        let connection = Connection {
+            peer,
+            dialled,
+            instance: None,
+            since: now,
+            stranger,
+            joining: None,
+            admitted: false,
+        };
         self.connections.insert(id, connection);
         true
     }
 
     /// The peer's hello came on a member's connection: which connections of it must end now.
-    pub(crate) fn greeted(&mut self, id: ConnectionId, instance: u64, own: &NodeId) -> Vec<ConnectionId> {
+    pub(crate) fn greeted(
+        &mut self,
+        id: ConnectionId,
+        instance: u64,
+        own: &NodeId,
+    ) -> Vec<ConnectionId> {
         let Some(connection) = self.connections.get_mut(&id) else { return Vec::new() };
         connection.instance = Some(instance);
         let peer_id = connection.peer;

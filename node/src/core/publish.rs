@@ -108,7 +108,11 @@ impl Publish {
 impl Node {
     /// The tree of the newest head.
     pub(super) fn published_tree(&self) -> Option<Tree> {
-        self.authority.head().map(|head| Tree { root: head.root, files: head.files, bytes: head.bytes })
+        self.authority.head().map(|head| Tree {
+            root: head.root,
+            files: head.files,
+            bytes: head.bytes,
+        })
     }
 
     pub(super) fn advance_origin(&mut self) {
@@ -211,8 +215,7 @@ impl Node {
         let Ok(Done::MakeDelta(made)) = result else { return };
         let published = self.published_tree().map_or(Hash::ZERO, |tree| tree.root);
         if self.publish.made == Some(self.current.root) {
-            self.publish.delta =
-                made.delta.map(|delta| (published, self.current.root, delta));
+            self.publish.delta = made.delta.map(|delta| (published, self.current.root, delta));
         }
     }
 
@@ -283,7 +286,8 @@ impl Node {
             flags: 0,
             wall: self.wall,
         };
-        let publication = match self.authority.publish(&self.setup.secret, new, &mut self.sequence) {
+        let publication = match self.authority.publish(&self.setup.secret, new, &mut self.sequence)
+        {
             Ok(publication) => publication,
             Err(error) => {
                 self.note(Note::JobFailed { reason: format!("nothing was published: {error}") });

@@ -84,12 +84,7 @@ impl Node {
     }
 
     /// A head of this origin's own term that it does not know. Published by an earlier run.
-    pub(super) fn own_newer_head(
-        &mut self,
-        signed: SignedHead,
-        head: Head,
-        push: Push,
-    ) {
+    pub(super) fn own_newer_head(&mut self, signed: SignedHead, head: Head, push: Push) {
         self.sequence.raise_above(head.seq);
         if head.seq < self.publish.returning.bound {
             // From the block this node had reserved: a head that was not yet durable when it was

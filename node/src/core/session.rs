@@ -100,8 +100,7 @@ impl Node {
                 return self.close(connection, "malformed frame");
             }
         };
-        let stranger =
-            self.peers.connections.get(&connection).is_some_and(|found| found.stranger);
+        let stranger = self.peers.connections.get(&connection).is_some_and(|found| found.stranger);
         match frame {
             Frame::Hello(hello) => self.hello(connection, peer, hello),
             Frame::Join(join) => self.join_asked(connection, peer, join),

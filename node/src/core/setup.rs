@@ -34,7 +34,9 @@ impl Setup {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SetupError {
     /// No cluster was made or joined here.
-    #[error("there is no cluster in this state directory: run `mirrormesh init` or `mirrormesh join`")]
+    #[error(
+        "there is no cluster in this state directory: run `mirrormesh init` or `mirrormesh join`"
+    )]
     NoCluster,
     /// What is stored cannot be read.
     #[error("the state directory is damaged ({0}): restore it, or remove it and join again")]

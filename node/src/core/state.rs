@@ -134,9 +134,7 @@ impl State<'_> {
 
     /// Join tokens that are out.
     pub(crate) fn tokens(&self) -> TokenBook {
-        self.get(TOKENS)
-            .and_then(|bytes| TokenBook::decode(&bytes).ok())
-            .unwrap_or_default()
+        self.get(TOKENS).and_then(|bytes| TokenBook::decode(&bytes).ok()).unwrap_or_default()
     }
 }
 

@@ -141,9 +141,9 @@ impl Node {
             fresh: alive && shown.is_some_and(|report| report.fresh),
             lag_seconds: shown.map_or(0.0, |report| report.lag_milliseconds as f64 / 1_000.0),
             errors: shown.map_or(0, |report| report.errors),
-            held: shown.and_then(|report| report.held.clone()).map(|(reason, deletes)| {
-                super::view::HeldView { reason, deletes }
-            }),
+            held: shown
+                .and_then(|report| report.held.clone())
+                .map(|(reason, deletes)| super::view::HeldView { reason, deletes }),
         }
     }
 

@@ -217,8 +217,7 @@ impl Node {
     /// while it takes entries back.
     pub(super) fn wanted_tree(&self) -> Option<Tree> {
         if self.is_origin() {
-            let wanted =
-                self.transfer.takes_back() || self.publish.returning.rolled_back.is_some();
+            let wanted = self.transfer.takes_back() || self.publish.returning.rolled_back.is_some();
             return wanted.then(|| self.published_tree()).flatten();
         }
         self.follow.target
@@ -226,7 +225,8 @@ impl Node {
 
     fn begin_pass(&mut self, target: Tree) -> bool {
         let only = if !self.transfer.take_back.is_empty() {
-            let paths: Vec<Path> = std::mem::take(&mut self.transfer.take_back).into_iter().collect();
+            let paths: Vec<Path> =
+                std::mem::take(&mut self.transfer.take_back).into_iter().collect();
             Some(paths)
         } else {
             None
@@ -373,7 +373,9 @@ impl Node {
             *self.refused.entry("missing-or-wrong-content").or_default() += applied.missing;
         }
         for (path, reason) in applied.failed {
-            if self.transfer.new_errors.len() < MAX_NOTED && !self.transfer.errors.contains_key(&path) {
+            if self.transfer.new_errors.len() < MAX_NOTED
+                && !self.transfer.errors.contains_key(&path)
+            {
                 self.note(Note::PathFailed { path: path.clone(), reason: reason.clone() });
             }
             self.transfer.fail(path, reason);
@@ -385,7 +387,8 @@ impl Node {
     fn plan_next(&mut self) {
         let parcels = self.transfer.ready.len() + self.transfer.fetching.len();
         let Some(pass) = &mut self.transfer.pass else { return };
-        if pass.planning || parcels >= MAX_PARCELS || self.transfer.large.len() >= MAX_LARGE_WAITING {
+        if pass.planning || parcels >= MAX_PARCELS || self.transfer.large.len() >= MAX_LARGE_WAITING
+        {
             return;
         }
         let Some(cursor) = pass.cursor.clone() else { return };

@@ -20,8 +20,7 @@ use super::note::Note;
 use super::state;
 use crate::store::{
     Batch, Depth, DocrootIdentity, Done, HashFile, HashedFile, Job, JobError, Judgement, Look,
-    Observe,
-    ObserveLimits, Observed, Side, Unlisted,
+    Observe, ObserveLimits, Observed, Side, Unlisted,
 };
 
 /// Files above this size are hashed beside the tree lane.

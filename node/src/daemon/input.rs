@@ -24,6 +24,7 @@ pub(crate) const ANSWER_PLACES: usize = 4_096;
 
 /// Something for the core's task.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "made, handed on and dropped at once")]
 pub(crate) enum Input {
     /// An event that needs nothing but to be handed on.
     Event(Event),

@@ -251,11 +251,7 @@ pub trait Disk {
 
     /// Calls `each` with every name but `.` and `..`, in no order, and its kind as the directory
     /// tells it.
-    fn list(
-        &self,
-        at: &Self::Directory,
-        each: &mut dyn FnMut(Name, FileKind),
-    ) -> DiskResult<()>;
+    fn list(&self, at: &Self::Directory, each: &mut dyn FnMut(Name, FileKind)) -> DiskResult<()>;
 
     /// What a name is; symlinks are not followed.
     fn stat(&self, at: &Self::Directory, name: &Name) -> DiskResult<Stat>;

@@ -70,7 +70,9 @@ fn drop_kept<D: Disk>(
     let area = Area::Kept.open(disk)?;
     let (mut count, mut bytes) = (0, 0_u64);
     let all: Vec<u64> = match ids.is_empty() {
-        true => manifests(pending, 0, usize::MAX)?.into_iter().map(|manifest| manifest.id).collect(),
+        true => {
+            manifests(pending, 0, usize::MAX)?.into_iter().map(|manifest| manifest.id).collect()
+        }
         false => ids.to_vec(),
     };
     for id in &all {

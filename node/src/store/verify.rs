@@ -12,7 +12,9 @@ use super::disk::{Disk, FileKind, Stat};
 use super::doubt::same_or_doubtful;
 use super::failed_name::{FailedName, failed_name};
 use super::index::{IndexRow, index_key, index_path};
-use super::job::{Depth, DocrootState, JobError, Look, Observe, ObserveLimits, Verified, Verify, Judgement};
+use super::job::{
+    Depth, DocrootState, JobError, Judgement, Look, Observe, ObserveLimits, Verified, Verify,
+};
 use super::observe::observe;
 use super::pending::Pending;
 use super::reading::{FileAt, READ_BYTES, Reading};
@@ -38,7 +40,14 @@ pub(crate) fn verify<D: Disk>(job: Verify, disk: &D) -> Result<Verified, JobErro
         pending: Pending::new(disk),
         resolver: Resolver::new(disk)?,
         buffer: vec![0; READ_BYTES],
-        found: Verified { tree: job.current, files: 0, bytes: 0, differs: Vec::new(), damaged: Vec::new(), next: None },
+        found: Verified {
+            tree: job.current,
+            files: 0,
+            bytes: 0,
+            differs: Vec::new(),
+            damaged: Vec::new(),
+            next: None,
+        },
     };
     reader.read_rows()?;
     let mut found = reader.found;

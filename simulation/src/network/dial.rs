@@ -39,9 +39,7 @@ impl Network {
 
     /// The handshake has reached the host that was dialled.
     pub(super) fn dialled(&mut self, from: Life, to: HostId, peer: NodeId, number: u64) {
-        let goes = self.link(from.host, to).up
-            && self.link(to, from.host).up
-            && self.listens[to];
+        let goes = self.link(from.host, to).up && self.link(to, from.host).up && self.listens[to];
         let (Some(acceptor), true) = (self.lives[to], goes) else {
             let wait = self.draws.of("dial-again", number).below(2 * crate::schedule::SECOND);
             self.later.push((self.now + wait, Traffic::Unanswered { from, peer }));

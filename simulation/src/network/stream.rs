@@ -36,7 +36,7 @@ impl Network {
     /// The core opens a stream.
     pub(crate) fn open(&mut self, host: HostId, id: StreamId, on: ConnectionId, request: Bytes) {
         within(&request, MAX_REQUEST_BYTES, "a request", &mut self.faults);
-        if id.0 % 2 != 0 || id.0 <= self.newest_names[host] {
+        if !id.0.is_multiple_of(2) || id.0 <= self.newest_names[host] {
             self.fault(format!("stream {} is not an even number never used before", id.0));
         }
         self.newest_names[host] = id.0;
@@ -78,7 +78,7 @@ impl Network {
 
     fn number(&mut self, host: HostId, id: StreamId) -> Option<u64> {
         let number = self.names.get(&(host, id)).copied();
-        if number.is_none() && id.0 % 2 == 0 && id.0 > self.newest_names[host] {
+        if number.is_none() && id.0.is_multiple_of(2) && id.0 > self.newest_names[host] {
             self.fault(format!("stream {} was never opened", id.0));
         }
         number

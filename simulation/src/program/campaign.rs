@@ -50,7 +50,8 @@ pub(crate) fn run(
             scope.spawn(move || {
                 while !is_enough.load(Ordering::Relaxed) {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= end || sender.send((seed, seed_of(scenario, seed, twice, 0))).is_err()
+                    if seed >= end
+                        || sender.send((seed, seed_of(scenario, seed, twice, 0))).is_err()
                     {
                         return;
                     }

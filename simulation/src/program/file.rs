@@ -32,8 +32,9 @@ struct Text {
 pub(crate) fn read(path: Option<&Path>, how: &How) -> Result<(Scenario, Option<u64>), String> {
     let text = match path {
         None => String::new(),
-        Some(path) => std::fs::read_to_string(path)
-            .map_err(|error| format!("{}: {error}", path.display()))?,
+        Some(path) => {
+            std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?
+        }
     };
     let name = path.map_or(String::new(), |path| format!("{}: ", path.display()));
     let text: Text = toml::from_str(&text).map_err(|error| format!("{name}{error}"))?;

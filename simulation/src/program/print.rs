@@ -51,8 +51,7 @@ fn table(statistics: &Statistics) -> String {
         text.push_str(&format!("{name:>21} {count:<12}{end}"));
     }
     for (title, map) in maps {
-        let line: Vec<String> =
-            map.iter().map(|(name, count)| format!("{name} {count}")).collect();
+        let line: Vec<String> = map.iter().map(|(name, count)| format!("{name} {count}")).collect();
         text.push_str(&format!("\n{title}: {}", line.join(", ")));
     }
     text

@@ -28,6 +28,7 @@ pub(crate) struct Calm {
     converged: Option<Time>,
     /// What happened since the last judgement that should not in a quiet world.
     noise: BTreeMap<&'static str, u64>,
+    last_noise: BTreeMap<&'static str, u64>,
 }
 
 impl Calm {
@@ -106,11 +107,11 @@ impl World {
                     return self.hold();
                 }
                 self.calm.converged = None;
-                self.calm.noise.clear();
+                self.calm.last_noise = std::mem::take(&mut self.calm.noise);
             }
         } else {
             self.calm.converged = None;
-            self.calm.noise.clear();
+            self.calm.last_noise = std::mem::take(&mut self.calm.noise);
             self.confirm_holds();
         }
         // What converged in time may take its time to show that it is quiet.
@@ -118,7 +119,7 @@ impl World {
         if now > self.calm.began + BOUND && is_late {
             let mut pending = pending;
             if pending.is_empty() {
-                pending.push(format!("it does not go quiet: {:?}", self.calm.noise));
+                pending.push(format!("it does not go quiet: {:?}", self.calm.last_noise));
             }
             self.verdict = Some(Verdict::NoConvergence { pending });
             return;
@@ -174,11 +175,20 @@ impl World {
                 pending.push(format!(
                     "host {host} ({}): in_sync {} fresh {} seq {:?} of {:?} root {:?} of {:?} \
                      errors {:?} held {:?} jobs {} queues {}/{} open {:?} warnings {:?}",
-                    node.activity, node.in_sync, node.fresh, node.seq, node.newest_seq,
+                    node.activity,
+                    node.in_sync,
+                    node.fresh,
+                    node.seq,
+                    node.newest_seq,
                     node.root.map(|root| root[..8].to_string()),
                     node.newest_root.map(|root| root[..8].to_string()),
-                    node.errors.first(), node.held, own.jobs, own.tree.waiting.len(),
-                    own.stage.waiting.len(), node.open_for_writing.first(), node.warnings,
+                    node.errors.first(),
+                    node.held,
+                    own.jobs,
+                    own.tree.waiting.len(),
+                    own.stage.waiting.len(),
+                    node.open_for_writing.first(),
+                    node.warnings,
                 ));
             } else if let Some(difference) = self.differs(host) {
                 pending.push(format!("host {host}: {difference}"));

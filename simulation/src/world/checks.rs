@@ -79,7 +79,8 @@ impl World {
             return;
         }
         if view.node.root != view.node.newest_root {
-            let text = format!("host {host}: {:?} is not {:?}", view.node.root, view.node.newest_root);
+            let text =
+                format!("host {host}: {:?} is not {:?}", view.node.root, view.node.newest_root);
             self.violated("in sync", text);
         }
         if self.hosts[host].compared.as_ref() == Some(&(changes, root.clone())) {
@@ -104,11 +105,11 @@ impl World {
         let ledger = self.ledger.borrow();
         let difference = match ledger.head_of(root) {
             None => Some(format!("nobody published {root}")),
-            Some(number) => first_difference(
-                &ledger.heads[number].tree,
-                &ledger.hosts[host].names,
-                |path| ledger.is_touched(host, path),
-            ),
+            Some(number) => {
+                first_difference(&ledger.heads[number].tree, &ledger.hosts[host].names, |path| {
+                    ledger.is_touched(host, path)
+                })
+            }
         };
         drop(ledger);
         self.statistics.compared += 1;
@@ -184,7 +185,10 @@ impl World {
                 .find(|owed| owed.host == host && !contents.contains(&owed.content))
                 .cloned();
             if let Some(lost) = lost {
-                let text = format!("{}: {lost:?} is neither there nor kept", crate::shape::show(&lost.path));
+                let text = format!(
+                    "{}: {lost:?} is neither there nor kept",
+                    crate::shape::show(&lost.path)
+                );
                 self.violated("nothing lost", text);
             }
         }

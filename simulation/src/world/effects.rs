@@ -145,7 +145,8 @@ impl World {
         if !watcher.is_scheduled {
             watcher.is_scheduled = true;
             let now = self.now();
-            let wait = self.draws.of_pair("watch", life.host as u64, now, 0).below(20 * MILLISECOND);
+            let wait =
+                self.draws.of_pair("watch", life.host as u64, now, 0).below(20 * MILLISECOND);
             self.schedule.put(now + wait, Happening::Watch(life));
         }
     }

@@ -51,7 +51,11 @@ impl World {
             }
             Action::Hints { host, doubled } => {
                 let watcher = &mut self.hosts[host].watcher;
-                if doubled { watcher.doubles = true } else { watcher.loses = true }
+                if doubled {
+                    watcher.doubles = true
+                } else {
+                    watcher.loses = true
+                }
                 true
             }
             Action::Clock { host, by } => {

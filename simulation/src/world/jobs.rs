@@ -36,7 +36,8 @@ impl World {
     }
 
     pub(crate) fn read_soon(&mut self, life: Life, id: JobId, job: Job) {
-        let wait = self.draws.of_pair("read", life.host as u64, id.0, life.number).below(MILLISECOND);
+        let wait =
+            self.draws.of_pair("read", life.host as u64, id.0, life.number).below(MILLISECOND);
         self.schedule.put(self.now() + wait, Happening::RunRead(life, id, Box::new(job)));
     }
 

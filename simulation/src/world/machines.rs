@@ -18,7 +18,9 @@ impl World {
     /// The checkers watch a disk, and users edit in the middle of jobs.
     pub(crate) fn attach(&self, host: HostId, disk: &SimDisk) {
         let ledger = Rc::clone(&self.ledger);
-        disk.on_visible_change(move |changes, disk| ledger.borrow_mut().changed(host, changes, disk));
+        disk.on_visible_change(move |changes, disk| {
+            ledger.borrow_mut().changed(host, changes, disk)
+        });
         if !self.plan.is_on("edits-in-jobs") {
             return;
         }
@@ -40,8 +42,8 @@ impl World {
             if let Ok(mut users) = users.try_borrow_mut() {
                 // Time goes on within a job.
                 let mut now = disk.now();
-                now.nanoseconds = (now.nanoseconds + 1_000 + draw.below(1_000_000) as u32)
-                    .min(999_999_999);
+                now.nanoseconds =
+                    (now.nanoseconds + 1_000 + draw.below(1_000_000) as u32).min(999_999_999);
                 disk.set_clock(now);
                 users.edit(host, disk);
             }
@@ -162,8 +164,7 @@ impl World {
 
     /// A planned crash has struck in a job.
     pub(crate) fn crashed_in_job(&mut self, host: HostId) {
-        let (policy, down) =
-            self.hosts[host].crash_plan.take().unwrap_or((Policy::Killed, SECOND));
+        let (policy, down) = self.hosts[host].crash_plan.take().unwrap_or((Policy::Killed, SECOND));
         self.statistics.crashes_in_jobs += 1;
         *self.statistics.faults.entry("job-crash").or_default() += 1;
         self.crash(host, policy, down);

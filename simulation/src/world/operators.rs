@@ -18,7 +18,12 @@ pub(crate) enum Asked {
 
 impl World {
     /// Asks a node something. `None` if nothing runs there.
-    pub(crate) fn ask(&mut self, host: HostId, command: Command, asked: Asked) -> Option<CommandId> {
+    pub(crate) fn ask(
+        &mut self,
+        host: HostId,
+        command: Command,
+        asked: Asked,
+    ) -> Option<CommandId> {
         self.hosts[host].node()?;
         self.questions += 1;
         let id = CommandId(self.questions);
@@ -39,8 +44,7 @@ impl World {
         if self.asked.values().any(|asked| *asked == Asked::Token) && !self.calm.has_begun {
             return;
         }
-        let command =
-            Command::Token { role: "replica".into(), lifetime_seconds: 1 << 20, uses: 0 };
+        let command = Command::Token { role: "replica".into(), lifetime_seconds: 1 << 20, uses: 0 };
         self.ask(0, command, Asked::Token);
     }
 
@@ -115,10 +119,17 @@ impl World {
                 errors.into_iter().filter_map(|error| error.path).collect()
             })
             .collect();
+        // A file that somebody has open may have got another name meanwhile.
+        let open: Vec<String> = match (self.hosts[asked].held.is_empty(), self.view(asked)) {
+            (false, Some(view)) => view.node.open_for_writing,
+            _ => Vec::new(),
+        }
+        .into_iter()
+        .filter_map(|open| open.path)
+        .collect();
         let ledger = self.ledger.borrow();
         let mut fault = None;
-        for host in 0..self.hosts.len() {
-            let own = &self.hosts[host];
+        for (host, own) in self.hosts.iter().enumerate() {
             let is_meant = host != 0 && roster.contains(&own.name) && own.joined_before(wait);
             // What changes under another name, no watcher sees.
             if !is_meant || asked != 0 || self.plan.is_on("links") {
@@ -127,7 +138,8 @@ impl World {
             for (path, version) in &wait.versions {
                 let versions = &ledger.history[path];
                 let shown = ledger.hosts[host].names.get(path);
-                let is_open = wait.open.contains(path);
+                let is_open = wait.open.contains(path)
+                    || open.iter().any(|open| open.as_bytes() == &path[..]);
                 let skipped = is_open
                     || excused.contains(path)
                     // A member lists a few of its errors to others, all in its own view.
@@ -136,8 +148,7 @@ impl World {
                     || ledger.stays(host, path);
                 let is_there = versions[*version..].iter().any(|version| {
                     version.as_ref() == shown
-                        || shown.is_none()
-                            && matches!(version, Some(crate::shape::Shape::Other))
+                        || shown.is_none() && matches!(version, Some(crate::shape::Shape::Other))
                 });
                 if !skipped && !is_there && fault.is_none() {
                     fault = Some(format!(

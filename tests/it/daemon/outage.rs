@@ -44,7 +44,11 @@ fn a_replica_that_was_away_fetches_the_difference() {
         farm.replica_mut().start();
         farm.converges();
         let served = farm.origin().counter("served_bytes") - before;
-        assert!(served < 60_000, "round {round}: {served} bytes for a few changes");
+        let walked = farm.replica().counter("walked_nodes");
+        assert!(
+            served < 60_000,
+            "round {round}: {served} bytes for a few changes, {walked} nodes walked"
+        );
     }
 }
 

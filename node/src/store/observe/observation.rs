@@ -11,8 +11,9 @@ use crate::store::doubt::Stamps;
 use crate::store::excludes::Excludes;
 use crate::store::index::{IndexRow, Seen};
 use crate::store::job::{
-    Depth, DocrootIdentity, INLINE_TOTAL_BYTES, JobError, Look, Observe, ObserveLimits, Side,
-    Unlisted, Judgement};
+    Depth, DocrootIdentity, INLINE_TOTAL_BYTES, JobError, Judgement, Look, Observe, ObserveLimits,
+    Side, Unlisted,
+};
 use crate::store::pending::Pending;
 use crate::store::reading::READ_BYTES;
 use crate::store::resolve::Resolver;

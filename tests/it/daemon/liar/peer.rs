@@ -81,7 +81,7 @@ pub(super) struct Peer {
     receive: quinn::RecvStream,
     /// Requests that the daemon made.
     asked: Arc<Mutex<Vec<Vec<u8>>>>,
-    _endpoint: quinn::Endpoint,
+    endpoint: quinn::Endpoint,
     runtime: Runtime,
 }
 
@@ -99,7 +99,7 @@ impl Peer {
             send.write_all(&[0; 4]).await.unwrap();
             (endpoint, quic, send, receive)
         });
-        Peer { quic, send, receive, asked: Arc::default(), _endpoint: endpoint, runtime }
+        Peer { quic, send, receive, asked: Arc::default(), endpoint, runtime }
     }
 
     /// Writes bytes into the control stream as they are; `false` if the daemon has closed it.
@@ -203,6 +203,16 @@ impl Peer {
     /// How many requests the daemon made.
     pub(super) fn asked(&self) -> usize {
         self.asked.lock().unwrap().len()
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        // The daemon is told: silence would look like a dead peer, which it bears for a while.
+        self.quic.close(0u32.into(), b"the liar leaves");
+        let idle = async { timeout(PATIENCE, self.endpoint.wait_idle()).await };
+        // One that does not acknowledge is left alone.
+        let _ = self.runtime.block_on(idle);
     }
 }
 

@@ -87,6 +87,13 @@ impl Scene {
         peer
     }
 
+    /// The same, and the node has taken notice.
+    pub(super) fn heard(&self, node: &Node) -> Peer {
+        let mut peer = self.peer(node);
+        peer.push(|_| true);
+        peer
+    }
+
     /// The newest push of a node, with its document.
     pub(super) fn newest(&self, node: &Node) -> (Push, SignedHead, Document) {
         let mut peer = self.peer(node);
