@@ -217,9 +217,9 @@ impl Ledger {
             }
         }
         // What is being removed from a directory goes from where a user moves that meanwhile.
-        let was_carried = before.as_ref().is_some_and(|shape| {
-            self.is_below_touched(host, &path) && self.is_anywhere(shape)
-        });
+        let was_carried = before
+            .as_ref()
+            .is_some_and(|shape| self.is_below_touched(host, &path) && self.is_anywhere(shape));
         if let Some(content) = before.as_ref().and_then(Shape::content)
             && !was_carried
             && self.is_local(host, &path, &content)

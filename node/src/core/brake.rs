@@ -192,6 +192,7 @@ impl Node {
     /// Another directory is the docroot from now on.
     fn take_docroot(&mut self, identity: DocrootIdentity) {
         self.watching.docroot = Some(identity);
+        self.watching.switched = true;
         self.store_docroot(identity);
         self.look_at_everything();
     }

@@ -188,7 +188,10 @@ impl Node {
         if published.is_none() && (!self.watching.scanned || self.watching.is_scanning()) {
             return;
         }
-        if self.watching.docroot.is_none() || !self.brake_lets_publish(self.current.files) {
+        if self.watching.docroot.is_none()
+            || self.watching.switched
+            || !self.brake_lets_publish(self.current.files)
+        {
             return;
         }
         let Some(published) = published else { return self.publish_tree(None) };

@@ -66,7 +66,9 @@ pub(super) struct Watching {
     pub(super) examined: u64,
     next_scan: Option<Instant>,
     next_docroot_check: Option<Instant>,
-    /// When a scan for the other names of a file was last begun.
+    /// Another directory is the docroot, and was not scanned as a whole yet.
+    pub(super) switched: bool,
+    /// When a scan for the other names of a file is or was due.
     linked_at: Option<Instant>,
     /// The first scan has seen every name; large files may still be hashed.
     listed: bool,
@@ -201,15 +203,10 @@ impl Node {
 
     /// A file with several names has changed: no hint names the others. At most one scan in a while.
     fn look_for_other_names(&mut self, oldest: Instant) {
-        let soon = self.watching.linked_at.map_or(self.now, |at| at + LINKED);
-        if soon > self.now {
-            self.watching.next_scan = Some(self.watching.next_scan.map_or(soon, |at| at.min(soon)));
-            return;
-        }
-        self.watching.linked_at = Some(self.now);
-        self.watching.scanning = Some(self.now);
+        let at = self.watching.linked_at.map_or(self.now, |at| (at + LINKED).max(self.now));
+        self.watching.linked_at = Some(at);
         let look = Look { path: Path::root(), depth: Depth::Subtree, after: None };
-        self.dirty.look_from(look, self.now, oldest);
+        self.dirty.look_from(look, at, oldest);
     }
 
     /// What vanished is taken out the second time; what a power cut may have damaged is re-read
@@ -261,7 +258,8 @@ impl Node {
             }
         }
         let was_root = |look: &Look| look.path.is_root() && look.depth == Depth::Subtree;
-        let scan_ends = looks.iter().any(was_root) && !observed.more.iter().any(was_root);
+        let scans = looks.iter().any(was_root);
+        let scan_ends = scans && !observed.more.iter().any(was_root);
         for look in observed.more.iter().cloned() {
             self.dirty.look_from(look, self.now, oldest);
         }
@@ -279,7 +277,7 @@ impl Node {
         if scan_ends {
             self.scan_ended();
         }
-        if observed.linked && self.watching.scanning.is_none() {
+        if observed.linked && !scans {
             self.look_for_other_names(oldest);
         }
         let base = std::mem::replace(&mut self.current, observed.tree);
@@ -295,6 +293,7 @@ impl Node {
     fn scan_ended(&mut self) {
         let took = self.watching.scanning.take().map(|since| self.now.saturating_since(since));
         self.watching.listed = true;
+        self.watching.switched = false;
         // A scan has seen every name by now: what vanished did not come up elsewhere before.
         for (path, since) in &self.watching.vanished {
             let look = Look { path: path.clone(), depth: Depth::Name, after: None };

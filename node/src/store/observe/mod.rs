@@ -21,6 +21,7 @@ mod observation;
 mod other_kinds;
 mod removal;
 mod scan;
+mod unmanaged;
 
 use docroot::Docroot;
 use observation::Observation;

@@ -28,11 +28,17 @@ impl<D: Disk> Observation<'_, D> {
         self.resolver.forget(at.path);
         // A directory that cannot be opened stays as it was published, its own mode too: what is
         // below could not be kept in step with it.
-        if let Err(error) = self.disk.open_directory(at.directory, at.name) {
-            return match failed_name(error, at.path)? {
-                FailedName::OtherKind => Ok(Outcome::Again),
-                failure => self.not_there(at, failure).map(Outcome::Step),
-            };
+        let directory = match self.disk.open_directory(at.directory, at.name) {
+            Ok(directory) => directory,
+            Err(error) => {
+                return match failed_name(error, at.path)? {
+                    FailedName::OtherKind => Ok(Outcome::Again),
+                    failure => self.not_there(at, failure).map(Outcome::Step),
+                };
+            }
+        };
+        if at.row.is_none() && self.is_left_alone(at.path, &directory)? {
+            return Ok(Outcome::Step(Step::Done));
         }
         let same = known.is_some_and(|row| row.seen.inode == stat.inode);
         let depth = if same { Depth::Directory } else { Depth::Subtree };
