@@ -277,6 +277,10 @@ impl Node {
         if scan_ends {
             self.scan_ended();
         }
+        // What vanished is taken out after the scan, and belongs to it.
+        if self.watching.scanning.is_none() && self.watching.vanished.is_empty() {
+            self.watching.switched = false;
+        }
         if observed.linked && !scans {
             self.look_for_other_names(oldest);
         }
@@ -293,7 +297,6 @@ impl Node {
     fn scan_ended(&mut self) {
         let took = self.watching.scanning.take().map(|since| self.now.saturating_since(since));
         self.watching.listed = true;
-        self.watching.switched = false;
         // A scan has seen every name by now: what vanished did not come up elsewhere before.
         for (path, since) in &self.watching.vanished {
             let look = Look { path: path.clone(), depth: Depth::Name, after: None };
