@@ -286,6 +286,13 @@ impl Ledger {
         self.hosts[host].touched.contains(path) || self.is_below_touched(host, path)
     }
 
+    /// Whether local users changed something below a path.
+    pub(crate) fn is_above_touched(&self, host: HostId, path: &[u8]) -> bool {
+        let below = [path, b"/"].concat();
+        let mut after = self.hosts[host].touched.range(below.clone()..);
+        after.next().is_some_and(|touched| touched.starts_with(&below))
+    }
+
     fn is_below_touched(&self, host: HostId, path: &[u8]) -> bool {
         let touched = &self.hosts[host].touched;
         let mut ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');

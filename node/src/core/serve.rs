@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use super::event::{ConnectionId, Effect, MAX_CHUNK_BYTES, StreamId};
 use super::jobs::{Jobs, Purpose};
+use super::note::Note;
 use crate::store::request::{Request, encode_list};
 use crate::store::{Done, Job, Pack, ServeNodes, ServeSince, Since, Want};
 
@@ -33,6 +34,8 @@ struct Serving {
     reading: bool,
     /// Nothing is left to read.
     finished: bool,
+    /// Bytes written.
+    bytes: u64,
 }
 
 #[derive(Debug)]
@@ -106,6 +109,7 @@ impl Serve {
             writing: false,
             reading: false,
             finished: false,
+            bytes: 0,
         };
         match first {
             Some(job) => {
@@ -179,11 +183,13 @@ impl Serve {
             }
             if !piece.is_empty() {
                 serving.writing = true;
+                serving.bytes += piece.len() as u64;
                 out.push(Effect::Write { stream, bytes: piece });
             }
         }
         if serving.finished && serving.ready.is_none() && !serving.writing {
             out.push(Effect::Finish { stream });
+            out.push(Effect::Note(Note::Served { bytes: serving.bytes }));
             return self.end(stream, jobs, out);
         }
         if !serving.finished && !serving.reading && serving.ready.is_none() {

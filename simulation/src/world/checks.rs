@@ -107,7 +107,7 @@ impl World {
             None => Some(format!("nobody published {root}")),
             Some(number) => {
                 first_difference(&ledger.heads[number].tree, &ledger.hosts[host].names, |path| {
-                    ledger.is_touched(host, path)
+                    ledger.is_touched(host, path) || ledger.is_above_touched(host, path)
                 })
             }
         };

@@ -1,9 +1,9 @@
 //! Changes of mode and time without a change of content: in place, on an inode that the index
 //! knows, that has one name, and whose stat has not moved.
 
-use mirrormesh_merkle::Record;
+use mirrormesh_merkle::{File, Record, Time};
 
-use super::super::disk::{Disk, DiskError, DiskResult, Metadata};
+use super::super::disk::{Disk, DiskError, DiskResult, Metadata, Stat};
 use super::super::index::{IndexRow, Seen};
 use super::super::job::JobError;
 use super::super::plan::as_file;
@@ -49,11 +49,19 @@ impl<D: Disk> Run<'_, D> {
         let metadata = Metadata { mode: Some(new.mode), mtime: Some(new.mtime), owner: None };
         self.disk.set_file_metadata(&file, metadata)?;
         let after = self.disk.stat_file(&file)?;
-        if (before.inode, before.size) != (after.inode, after.size) {
+        if (before.inode, before.size) != (after.inode, after.size) || !self.shows(new, &after) {
             return Ok(None);
         }
         self.sync_file_later(&file)?;
         Ok(Some(self.seen(&after)))
+    }
+
+    /// Whether a file has the metadata that it was just given: a user may have set others since.
+    fn shows(&self, file: &File, stat: &Stat) -> bool {
+        let nanoseconds =
+            |time: Time| i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanoseconds);
+        let off = (nanoseconds(file.mtime) - nanoseconds(stat.mtime)).abs();
+        stat.mode == file.mode && off < i128::from(self.filesystem.time_step.max(1))
     }
 
     /// Sets the mode of a directory, or takes it over as it is.
@@ -89,7 +97,8 @@ impl<D: Disk> Run<'_, D> {
             let metadata = Metadata { mode: Some(*mode), ..Metadata::default() };
             self.disk.set_directory_metadata(&directory, metadata)?;
         }
-        Ok(Some(Seen::of(&self.disk.stat_directory(&directory)?)))
+        let after = self.disk.stat_directory(&directory)?;
+        Ok((after.mode == *mode).then(|| Seen::of(&after)))
     }
 
     /// Records a directory that took the place of something else.

@@ -91,6 +91,8 @@ impl<D: Disk> Run<'_, D> {
         match removed {
             Ok(true) => {
                 self.touch(&parent);
+                // A name below that vanished meanwhile still has its row, and no look comes to it.
+                self.dropped.push(path.clone());
                 self.record(&path, task.row, None, None);
             }
             Ok(false) => self.report.look(&path),
