@@ -51,6 +51,8 @@ pub(crate) struct Shown {
     pub(crate) touched: BTreeSet<Vec<u8>>,
     /// Contents that local users wrote, by path.
     pub(crate) local: BTreeMap<Vec<u8>, BTreeSet<Hash>>,
+    /// Names that mirrormesh made since the host was last in line: those may go again.
+    pub(crate) fresh: BTreeSet<Vec<u8>>,
     /// Number of the newest head that the host said it had in line.
     pub(crate) applied: Option<usize>,
 }
@@ -206,10 +208,9 @@ impl Ledger {
             }
             None => {
                 // Before that, directories of a parcel that failed may go again.
-                if in_line.is_some()
-                    && self.always_there(&path, applied)
-                    && !self.is_touched(host, &path)
-                {
+                let is_fresh = self.hosts[host].fresh.remove(&path);
+                let is_old = in_line.is_some() && !is_fresh;
+                if is_old && self.always_there(&path, applied) && !self.is_touched(host, &path) {
                     let text =
                         format!("host {host}: {} is missing, though in all heads", show(&path));
                     self.violation("never missing", text);
