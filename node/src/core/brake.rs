@@ -75,6 +75,11 @@ impl Brake {
         self.hold.is_some()
     }
 
+    /// Whether a target that is not this one is held.
+    pub(super) fn holds_other_than(&self, target: Hash) -> bool {
+        matches!(self.hold, Some(Hold::Target { root, .. }) if root != target)
+    }
+
     /// Whether a target has been let through.
     pub(super) fn passes(&self, target: Hash) -> bool {
         self.passes == Some(target)

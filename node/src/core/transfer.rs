@@ -196,6 +196,10 @@ impl Node {
     pub(super) fn advance_transfer(&mut self) {
         let Some(target) = self.wanted_tree() else { return };
         if self.brake.holds() {
+            // A later head may take less away.
+            if self.brake.holds_other_than(target.root) {
+                self.weigh(target);
+            }
             return;
         }
         if !self.transfer.disowning.is_empty() {
@@ -271,11 +275,15 @@ impl Node {
             pass.weighed = true;
             return true;
         }
+        self.weigh(target);
+        false
+    }
+
+    fn weigh(&mut self, target: Tree) {
         if self.jobs.count(|purpose| matches!(purpose, Purpose::Weigh { .. })) == 0 {
             let job = Job::Weigh(Weigh { current: self.current, target });
             self.jobs.start(job, Purpose::Weigh { target: target.root }, &mut self.out);
         }
-        false
     }
 
     pub(super) fn weighed(&mut self, target: Hash, result: Result<Done, JobError>) {
