@@ -64,7 +64,8 @@ pub(crate) struct Held {
 /// What an operator waits for: the version of each path at the call.
 pub(crate) struct Wait {
     pub(crate) versions: BTreeMap<Vec<u8>, usize>,
-    /// What users had open then, or opened since: nobody promises when that is published.
+    /// What users had open then or opened since, and what members failed to bring in line: nobody
+    /// promises when that is there.
     pub(crate) open: Vec<Vec<u8>>,
     /// Who was a member.
     pub(crate) members: Vec<usize>,

@@ -53,6 +53,8 @@ pub(crate) struct Shown {
     pub(crate) local: BTreeMap<Vec<u8>, BTreeSet<Hash>>,
     /// Names that mirrormesh made since the host was last in line: those may go again.
     pub(crate) fresh: BTreeSet<Vec<u8>>,
+    /// Whether local users have moved directories.
+    pub(crate) user_moves: bool,
     /// Number of the newest head that the host said it had in line.
     pub(crate) applied: Option<usize>,
 }
@@ -106,6 +108,8 @@ impl Ledger {
         let is_directory = |seen: &Option<crate::disk::Seen>| {
             seen.as_ref().is_some_and(|seen| seen.kind == mirrormesh::store::FileKind::Directory)
         };
+        let moves = changes.len() > 1 && changes.iter().any(|it| is_directory(&it.before));
+        self.hosts[host].user_moves |= moves && first.actor == Actor::User;
         // A file that changes under one name changes under its other names too.
         if self.has_links
             || changes.iter().any(|it| is_directory(&it.before) || is_directory(&it.after))
@@ -189,11 +193,15 @@ impl Ledger {
         let applied = in_line.unwrap_or(0);
         match &after {
             Some(shape) => {
+                if before.is_none() {
+                    self.hosts[host].fresh.insert(path.clone());
+                }
                 let is_same = before.as_ref().is_some_and(|before| before.holds_the_same(shape));
                 let is_local =
                     shape.content().is_some_and(|content| self.is_local(host, &path, &content));
                 // What was put into a directory that a user moves meanwhile, lands where that is.
-                let is_carried = || self.is_touched(host, &path) && self.is_anywhere(shape);
+                let moves = self.hosts[host].user_moves;
+                let is_carried = || moves && self.is_anywhere(shape);
                 let is_known = is_same
                     || is_local
                     || self.was_published(&path, shape, applied)

@@ -14,8 +14,13 @@ const FOUND: &[(u64, &str)] = &[
     (30, "a document was spoken of before it was durable, and lost in a crash"),
     (85, "a pass that led to an older target counted for the newest head"),
     (220, "a pipe in the way of a name was looked at for ever"),
+    (354, "a directory that stays for a pipe was taken for a local edit for ever"),
     (564, "a crash left a used token and no member"),
+    (1206, "a mode set by a user right after mirrormesh's own was not seen"),
     (1385, "a document over an older tree took replicas back to it"),
+    (2840, "rows below a directory that went stayed in the index"),
+    (3118, "a staged large file was forgotten when a pass was given up"),
+    (10_166, "a head counted as in line before it was durable"),
 ];
 
 #[track_caller]

@@ -408,19 +408,22 @@ impl Node {
         if self.follow.in_line || self.follow.settling {
             return;
         }
+        let Some(position) = self.authority.head().map(Head::position) else { return };
         self.follow.settling = true;
         let mut batch = std::mem::take(&mut self.follow.before);
         if let Some(signed) = self.authority.signed_head() {
             state::put(&mut batch, state::APPLIED, Bytes::from(signed.encode()));
         }
-        self.persist(batch, true, vec![Then::InLine]);
+        self.persist(batch, true, vec![Then::InLine(position)]);
     }
 
     /// The docroot equals the newest head, durably.
-    pub(super) fn in_line(&mut self) {
+    pub(super) fn in_line(&mut self, position: (u64, u64)) {
         self.follow.settling = false;
         let Some(head) = self.authority.head().cloned() else { return };
-        if self.current.root != head.root || self.follow.newest_offer().is_some() {
+        // A head that was taken meanwhile is not durable yet, even if its tree is the same.
+        let is_this = head.position() == position && head.root == self.current.root;
+        if !is_this || self.follow.newest_offer().is_some() {
             return;
         }
         self.follow.in_line = true;

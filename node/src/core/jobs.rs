@@ -64,8 +64,8 @@ pub(crate) enum Then {
     Sequence(u64),
     /// A block of heartbeat numbers may be used.
     Heartbeats(u64),
-    /// The docroot equals the newest head.
-    InLine,
+    /// The docroot equals the head at this position.
+    InLine((u64, u64)),
     /// A changed document is in force: whoever waits for it is told.
     Changed(AfterChange),
     /// Everybody may be told of a changed document.

@@ -365,7 +365,7 @@ impl Node {
             match then {
                 Then::Sequence(upper) => self.sequence.made_durable(upper),
                 Then::Heartbeats(upper) => self.heartbeats.made_durable(upper),
-                Then::InLine => self.in_line(),
+                Then::InLine(position) => self.in_line(position),
                 Then::Changed(AfterChange::Nothing) => {}
                 Then::Changed(AfterChange::Joined(connection)) => self.tell_joined(connection),
                 Then::Changed(AfterChange::Answer(id, text)) => self.answer_done(id, text),

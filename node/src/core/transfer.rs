@@ -469,7 +469,12 @@ impl Node {
 
     pub(super) fn abandon_pass(&mut self) {
         self.transfer.pass = None;
-        self.transfer.ready.clear();
+        for (_, ready) in std::mem::take(&mut self.transfer.ready) {
+            // A large file that is staged is found to be so when it is planned again.
+            if let Some(content) = ready.large {
+                self.transfer.large.remove(&content);
+            }
+        }
         for (stream, _) in std::mem::take(&mut self.transfer.fetching) {
             self.out.push(Effect::Reset { stream });
         }

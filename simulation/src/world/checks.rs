@@ -151,6 +151,7 @@ impl World {
         if let Some(number) = ledger.head_of(&root.to_string()) {
             let known = ledger.heads[number].seq <= seq;
             let shown = &mut ledger.hosts[host];
+            shown.fresh.clear();
             if known {
                 shown.applied = shown.applied.max(Some(number));
             }

@@ -194,6 +194,11 @@ impl World {
                 self.statistics.parcels += 1;
                 self.statistics.applied_files += files;
             }
+            // What a member fails to bring in line does not hold a wait up.
+            Note::PathFailed { path, .. } => {
+                let path = path.as_bytes().to_vec();
+                self.hosts[0].waits.values_mut().for_each(|wait| wait.open.push(path.clone()));
+            }
             _ => {}
         }
     }
