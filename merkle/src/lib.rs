@@ -55,6 +55,7 @@ pub use name::{Name, NameError, RESERVED_PREFIX, Slot};
 pub use node::{Child, Interior, Leaf, Node, empty_node, node_hash};
 pub use path::{Path, PathError};
 pub use position::Position;
+pub use quote::quote;
 pub use record::Record;
 pub use serve::{Wanted, serve_nodes};
 pub use source::{MemoryNodes, NodeSource, NodeStore};

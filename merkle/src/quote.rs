@@ -6,7 +6,12 @@
 
 use std::fmt;
 
-/// Writes `bytes`, quoted if they are not printable UTF-8 or hold a quote or a backslash.
+/// Shows `bytes`, quoted if they are not printable UTF-8 or hold a quote or a backslash.
+pub fn quote(bytes: &[u8]) -> impl fmt::Display + '_ {
+    fmt::from_fn(move |f| display(bytes, f))
+}
+
+/// Writes what [`quote`] shows.
 pub(crate) fn display(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match std::str::from_utf8(bytes) {
         Ok(text) if text.chars().all(is_plain) => f.write_str(text),

@@ -20,7 +20,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use mirrormesh_gossip::Entropy;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use self::board::Board;
@@ -29,8 +28,8 @@ use self::farm::Farm;
 use self::interrupt::Interrupt;
 use super::failure::{Failure, Outcome, exit};
 use super::output::Output;
-use super::system;
 use super::values::duration;
+use crate::daemon::system;
 
 /// A change that has not arrived after this time is missing.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -69,7 +68,7 @@ pub(crate) fn run(arguments: &DemoArguments, output: Output) -> Outcome {
 }
 
 async fn show(arguments: &DemoArguments, output: Output, interrupt: &Interrupt) -> Outcome {
-    let mut entropy = Entropy::new(system::entropy()?);
+    let mut entropy = system::entropy().map_err(Failure::no_entropy)?;
     let mut farm = Farm::new(usize::from(arguments.nodes))?;
     let board = Board::new(output, farm.names());
     let origin = farm.docroot(0);

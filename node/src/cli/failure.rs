@@ -60,6 +60,11 @@ impl Failure {
         Failure::new(exit::USAGE, message)
     }
 
+    /// The system has no entropy to give.
+    pub(crate) fn no_entropy(error: std::io::Error) -> Failure {
+        Failure::failed(format!("no entropy: {error}"))
+    }
+
     /// The same with a hint.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Failure {
         self.hint = hint.into();

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use mirrormesh_gossip::Entropy;
 use serde_json::json;
 
 use super::failure::{Failure, Outcome, exit};
 use super::newcomer::{Given, Newcomer};
 use super::output::Output;
-use super::{system, text, values};
+use super::{text, values};
 use crate::core::join::{Founded, Founding, found};
+use crate::daemon::system;
 
 /// How long the first token is valid.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
@@ -61,7 +61,7 @@ pub(crate) fn run(arguments: &InitArguments, state: &Path, output: Output) -> Ou
         wall: system::wall(),
         token_lifetime: TOKEN_LIFETIME,
     };
-    let mut entropy = Entropy::new(system::entropy()?);
+    let mut entropy = system::entropy().map_err(Failure::no_entropy)?;
     let Founded { batch, token } =
         found(&newcomer.secret, founding, &mut entropy).map_err(Failure::failed)?;
     let (id, docroot) = (newcomer.secret.public(), newcomer.config.docroot.clone());

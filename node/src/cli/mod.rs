@@ -29,7 +29,6 @@ mod run;
 mod scratch;
 mod simulate;
 mod status;
-mod system;
 mod text;
 mod token;
 mod values;
@@ -108,7 +107,7 @@ fn run_verb(line: &Line, output: Output) -> Outcome {
         Verb::Init(arguments) => init::run(arguments, state, output),
         Verb::Token(arguments) => token::run(arguments, state, output),
         Verb::Join(arguments) => join::run(arguments, state, output),
-        Verb::Run(arguments) => run::run(arguments, state),
+        Verb::Run(arguments) => run::run(arguments, state, output),
         Verb::Status(arguments) => status::run(arguments, state, output),
         Verb::Wait(arguments) => wait::run(arguments, state, output),
         Verb::Diff(arguments) => diff::run(arguments, state, output),

@@ -17,11 +17,11 @@ use mirrormesh_gossip::SecretKey;
 use super::address::{Addresses, host_name};
 use super::failure::{Failure, exit};
 use super::output::Output;
-use super::system;
 use crate::core::join::has_cluster;
 use crate::daemon::config::{Config, ConfigError};
 use crate::daemon::disk::OrderedStore;
 use crate::daemon::lock::{Lock, LockError};
+use crate::daemon::system;
 use crate::daemon::{key, places};
 use crate::store::{Batch, Table};
 
@@ -72,7 +72,10 @@ impl Newcomer {
         };
         let (secret, new_key) = match key::read(state) {
             Ok(secret) => (secret, false),
-            Err(key::KeyFileError::Missing(_)) => (SecretKey::from_seed(system::entropy()?), true),
+            Err(key::KeyFileError::Missing(_)) => {
+                let seed = system::secret().map_err(Failure::no_entropy)?;
+                (SecretKey::from_seed(seed), true)
+            }
             Err(error) => return Err(error.into()),
         };
         let addresses = Addresses::choose(given.listen.or(config.listen), given.advertise)?;

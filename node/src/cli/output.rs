@@ -80,6 +80,12 @@ impl Output {
         let _ = writeln!(std::io::stderr().lock(), "{}", text.as_ref());
     }
 
+    /// Talk that is whole lines already.
+    pub(crate) fn talk_bytes(self, text: &[u8]) {
+        // As above.
+        let _ = std::io::stderr().lock().write_all(text);
+    }
+
     /// Tells a failure.
     pub(crate) fn failure(self, failure: &Failure) {
         let Failure { exit, message, hint } = failure;

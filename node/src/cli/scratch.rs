@@ -4,8 +4,8 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use super::failure::Failure;
-use super::system;
 use super::text;
+use crate::daemon::system;
 
 /// A directory with mode 0700 that lives as long as this value.
 #[derive(Debug)]
@@ -16,7 +16,8 @@ pub(crate) struct Scratch {
 impl Scratch {
     /// Makes `mirrormesh-PURPOSE-RANDOM` in the system's place for temporary files.
     pub(crate) fn new(purpose: &str) -> Result<Scratch, Failure> {
-        let name = format!("mirrormesh-{purpose}-{}", text::hex(&system::entropy::<6>()?));
+        let secret = system::secret().map_err(Failure::no_entropy)?;
+        let name = format!("mirrormesh-{purpose}-{}", text::hex(&secret[..6]));
         let path = std::env::temp_dir().join(name);
         let made = std::fs::DirBuilder::new().mode(0o700).create(&path);
         made.map_err(|error| Failure::failed(format!("{}: {error}", path.display())))?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use mirrormesh_merkle::Path;
+use mirrormesh_merkle::{Path, quote};
 use serde_json::{Map, Value};
 
 /// `3.4 MB`.
@@ -44,30 +44,7 @@ pub(crate) fn short(hex: &str) -> &str {
 
 /// A path for people: as it is if printable, else quoted as git does.
 pub(crate) fn path(bytes: &[u8]) -> String {
-    match Path::from_bytes(bytes) {
-        Ok(path) => path.to_string(),
-        // Absolute, or longer than a tree's paths may be.
-        Err(_) => quoted(bytes),
-    }
-}
-
-fn quoted(bytes: &[u8]) -> String {
-    let plain = |c: char| !c.is_control() && c != '"' && c != '\\';
-    if let Ok(text) = std::str::from_utf8(bytes)
-        && text.chars().all(plain)
-    {
-        return text.to_owned();
-    }
-    let mut quoted = String::from("\"");
-    for byte in bytes {
-        match byte {
-            b'"' | b'\\' => quoted.extend(['\\', char::from(*byte)]),
-            b' '..=b'~' => quoted.push(char::from(*byte)),
-            _ => quoted.push_str(&format!("\\{byte:03o}")),
-        }
-    }
-    quoted.push('"');
-    quoted
+    if bytes.is_empty() { Path::root().to_string() } else { quote(bytes).to_string() }
 }
 
 /// Puts a path into a JSON object: `path` if it is UTF-8, else `path_hex`.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::ask::Daemon;
 use super::failure::{Failure, Outcome, exit};
 use super::output::Output;
-use super::progress::Progress;
+use super::progress::Following;
 use super::text;
 use super::values::duration;
 use crate::core::{Answer, Command, PathLine, WaitScope};
@@ -53,7 +53,7 @@ impl WaitArguments {
 
 /// Runs the verb.
 pub(crate) fn run(arguments: &WaitArguments, state: &Path, output: Output) -> Outcome {
-    let mut progress = Progress::new(output);
+    let following = Following::begin(state, output);
     let mut reached = None;
     let mut behind = Vec::new();
     let scope = arguments.scope();
@@ -66,10 +66,10 @@ pub(crate) fn run(arguments: &WaitArguments, state: &Path, output: Output) -> Ou
         &mut |answer| match answer {
             Answer::Waited { seq, errors } => reached = Some((seq, errors)),
             Answer::TimedOut { behind: names } => behind = names,
-            other => progress.take(&other),
+            other => following.progress().take(&other),
         },
     );
-    progress.finish();
+    drop(following);
     asked?;
     match reached {
         Some((seq, errors)) => Ok(tell(arguments, output, seq, &errors)),

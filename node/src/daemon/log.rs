@@ -1,14 +1,16 @@
-//! The log on stderr.
+//! The log.
 //!
 //! Purpose: lines for people or JSON objects. Under systemd the journal adds the time and wants the
 //! level as a number in front.
 //!
 //! Invariants: one event, one line. `MIRRORMESH_LOG` says what is shown; `info` where it is unset.
 //!
-//! Never writes to stdout, and to no file.
+//! Never writes anything itself: who runs the daemon prints the lines.
 
 use std::fmt;
+use std::io::Write;
 use std::os::unix::fs::MetadataExt as _;
+use std::sync::Arc;
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -25,15 +27,34 @@ const VARIABLE: &str = "MIRRORMESH_LOG";
 /// What is shown where nothing is said: the libraries' chatter is not.
 const DEFAULT: &str = "info,quinn=error,quinn_proto=error,quinn_udp=error,rustls=error";
 
+/// Prints whole lines.
+pub type Print = Arc<dyn Fn(&[u8]) + Send + Sync>;
+
 /// Begins to log. A second call changes nothing.
-pub(crate) fn start(format: LogFormat) {
+pub(crate) fn start(format: LogFormat, print: Print) {
     let filter = EnvFilter::try_from_env(VARIABLE).unwrap_or_else(|_| EnvFilter::new(DEFAULT));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(move || Printer(print.clone()));
     // The second daemon of one process (in tests) keeps the log of the first.
     let _ = match format {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
         LogFormat::Text => builder.event_format(Text { journal: is_journal() }).try_init(),
     };
+}
+
+/// An event, which is written at once.
+struct Printer(Print);
+
+impl Write for Printer {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        (self.0)(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Whether stderr leads to the journal.

@@ -27,7 +27,7 @@ pub mod places;
 pub mod run;
 mod signals;
 mod socket;
-mod system;
+pub(crate) mod system;
 mod systemd;
 pub mod transport;
 pub mod watch;

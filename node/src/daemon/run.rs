@@ -17,6 +17,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use super::log::Print;
 pub use failure::RunError;
 
 use self::assemble::Assembled;
@@ -32,10 +33,12 @@ const WORKERS: std::ops::RangeInclusive<usize> = 2..=4;
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 
 /// What `run` needs to know.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct RunOptions {
     /// The state directory.
     pub state: PathBuf,
+    /// Prints lines of the log.
+    pub print: Print,
 }
 
 /// Runs the daemon until it is told to stop.
@@ -44,7 +47,7 @@ pub struct RunOptions {
 /// [`RunError`]: why it could not start, or why it ended by itself.
 pub fn run(options: RunOptions) -> Result<(), RunError> {
     let config = Config::load(&options.state)?;
-    log::start(config.log_format);
+    log::start(config.log_format, options.print.clone());
     limits::raise_open_files();
     let lock = Lock::take(&options.state)?;
     let secret = key::read(&options.state)?;

@@ -43,6 +43,14 @@ pub(crate) fn boot() -> io::Result<(String, Wall)> {
 /// # Errors
 /// The system has no entropy to give.
 pub(crate) fn entropy() -> io::Result<Entropy> {
+    Ok(Entropy::new(secret()?))
+}
+
+/// Bytes that nobody can predict.
+///
+/// # Errors
+/// The system has no entropy to give.
+pub(crate) fn secret() -> io::Result<[u8; 32]> {
     let mut seed = [0; 32];
     let mut filled = 0;
     while filled < seed.len() {
@@ -52,7 +60,7 @@ pub(crate) fn entropy() -> io::Result<Entropy> {
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(Entropy::new(seed))
+    Ok(seed)
 }
 
 fn nanoseconds(time: Timespec) -> i64 {

@@ -1,6 +1,7 @@
 //! Real daemons in threads of this process, on loopback.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use mirrormesh_gossip::{SecretKey, Token};
@@ -14,6 +15,11 @@ use crate::daemon::disk::OrderedStore;
 use crate::daemon::join::{JoinError, JoinOptions, join};
 use crate::daemon::{places, system};
 use crate::store::Batch;
+
+/// A daemon whose log goes nowhere.
+fn silent(state: PathBuf) -> RunOptions {
+    RunOptions { state, print: Arc::new(|_| {}) }
+}
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -70,7 +76,7 @@ impl Site {
     }
 
     fn run(&self) -> JoinHandle<Result<(), RunError>> {
-        let options = RunOptions { state: self.state() };
+        let options = silent(self.state());
         let thread = std::thread::spawn(move || run(options));
         let start = Instant::now();
         while let Err(error) = self.ask(Command::Status) {
@@ -163,7 +169,7 @@ fn a_file_travels_from_the_origin_to_a_replica() {
     latencies.sort();
     tracing::info!("close to visible: median {:?}, worst {:?}", latencies[25], latencies[49]);
 
-    let again = run(RunOptions { state: origin.state() }).unwrap_err();
+    let again = run(silent(origin.state())).unwrap_err();
     assert_eq!(again.exit, 1);
     assert!(again.message.contains("another mirrormesh"), "{again}");
     replica.stop(second);
@@ -173,15 +179,15 @@ fn a_file_travels_from_the_origin_to_a_replica() {
 #[test]
 fn what_cannot_start_says_why_and_with_which_code() {
     let site = Site::new(4);
-    assert_eq!(run(RunOptions { state: site.state() }).unwrap_err().exit, 10);
+    assert_eq!(run(silent(site.state())).unwrap_err().exit, 10);
     let _token = site.found();
     let taken = std::net::UdpSocket::bind(site.listen).unwrap();
-    let error = run(RunOptions { state: site.state() }).unwrap_err();
+    let error = run(silent(site.state())).unwrap_err();
     assert_eq!(error.exit, 1);
     assert!(error.message.contains(&site.listen.to_string()), "{error}");
     drop(taken);
     std::fs::remove_dir(site.docroot()).unwrap();
-    let error = run(RunOptions { state: site.state() }).unwrap_err();
+    let error = run(silent(site.state())).unwrap_err();
     assert_eq!(error.exit, 1);
     assert!(error.message.contains("does not exist"), "{error}");
 }
