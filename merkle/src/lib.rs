@@ -58,11 +58,11 @@ pub use position::Position;
 pub use quote::quote;
 pub use record::Record;
 pub use serve::{Wanted, serve_nodes};
-pub use source::{MemoryNodes, NodeSource, NodeStore};
+pub use source::{MemoryNodes, NodeSource, NodeStore, WalkStore};
 pub use totals::Totals;
 pub use tree::{Tree, lookup, tree_of};
 pub use update::{Change, update};
-pub use walk::{Progress, Walk, WalkError, WalkStore};
+pub use walk::{Progress, Walk, WalkError};
 
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,6 @@ use crate::hash::Hash;
 use crate::node::{self, Node, empty_node};
 use crate::position::Position;
 use crate::totals::{Expected, Totals};
-use crate::walk::WalkStore;
 
 /// Holds encoded nodes by their hash.
 pub trait NodeSource {
@@ -29,6 +28,13 @@ pub trait NodeStore: NodeSource {
     /// Keeps `bytes` under `hash`, which is their [`node_hash`](crate::node_hash). Keeping the same
     /// node again changes nothing.
     fn put(&mut self, hash: Hash, bytes: Bytes) -> Result<(), Self::Error>;
+}
+
+/// A store that a walk fills.
+pub trait WalkStore: NodeStore {
+    /// Whether this node *and everything below it* is held. `false` where that is not known is
+    /// right and slow: the walk then reads what is below.
+    fn is_complete(&self, hash: &Hash) -> Result<bool, Self::Error>;
 }
 
 impl<S: NodeSource + ?Sized> NodeSource for &S {

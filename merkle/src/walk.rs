@@ -20,20 +20,13 @@ use crate::limits::{MAX_DEPTH, MAX_FRONTIER, MAX_WANTED};
 use crate::node::{Node, decode_expected, empty_node, is_empty_node, node_hash};
 use crate::position::Position;
 use crate::serve::Wanted;
-use crate::source::NodeStore;
+use crate::source::WalkStore;
 use crate::totals::{Expected, Totals};
 
 /// Most places remembered as dealt with (about 15 MB). Equal subtrees at many places are common,
 /// and a tree can be made in which their number is exponential. Beyond it the walk forgets, which
 /// costs only repeated reading.
 const MAX_SEEN: usize = 131_072;
-
-/// A store that a walk fills.
-pub trait WalkStore: NodeStore {
-    /// Whether this node *and everything below it* is held. `false` where that is not known is
-    /// right and slow: the walk then reads what is below.
-    fn is_complete(&self, hash: &Hash) -> Result<bool, Self::Error>;
-}
 
 /// Why a walk cannot go on, or a message was refused. What was stored before it is proved and stays.
 #[derive(Debug, thiserror::Error)]

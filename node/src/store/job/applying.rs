@@ -6,7 +6,6 @@ use bytes::Bytes;
 use mirrormesh_merkle::{Hash, Path, Record, Tree};
 
 use super::observing::Inline;
-use super::operator::KeptReason;
 use crate::store::disk::Batch;
 use crate::store::excludes::Excludes;
 
@@ -104,6 +103,21 @@ pub struct Want {
     pub size: u64,
     /// A path where the peer's tree has it.
     pub path: Path,
+}
+
+/// Why something was set aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeptReason {
+    /// Edited on a replica.
+    LocalEdit,
+    /// Lay in the docroot when the node joined.
+    Adoption,
+    /// Was damaged and has been fetched back.
+    Damage,
+    /// Published by nobody when this node returned as origin.
+    Rollback,
+    /// Found in the work directory after a crash.
+    Crash,
 }
 
 /// Whether data is flushed before it becomes visible.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mirrormesh_merkle::{Hash, Path, Record, Tree};
 
-use super::applying::Item;
+use super::applying::{Item, KeptReason};
 use super::observing::Side;
 use crate::store::excludes::Excludes;
 
@@ -39,21 +39,6 @@ pub struct Verified {
     pub damaged: Vec<Path>,
     /// Go on after this; `None`: finished.
     pub next: Option<Path>,
-}
-
-/// Why something was set aside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeptReason {
-    /// Edited on a replica.
-    LocalEdit,
-    /// Lay in the docroot when the node joined.
-    Adoption,
-    /// Was damaged and has been fetched back.
-    Damage,
-    /// Published by nobody when this node returned as origin.
-    Rollback,
-    /// Found in the work directory after a crash.
-    Crash,
 }
 
 /// Something that was set aside.
