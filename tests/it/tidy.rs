@@ -197,3 +197,35 @@ fn one_provider_of_cryptography() {
     let tree = dependencies(&["-p", "mirrormesh"]);
     assert!(tree.contains("aws-lc-rs") && !tree.contains("ring"));
 }
+
+/// The deliberate breakages that `tests/breakages/run` makes.
+#[derive(serde::Deserialize)]
+struct Breakages {
+    breakage: Vec<Breakage>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Breakage {
+    title: String,
+    file: PathBuf,
+    find: String,
+    put: String,
+    tests: String,
+}
+
+#[test]
+fn deliberate_breakages_fit_the_code() {
+    let list = std::fs::read_to_string(top().join("tests/breakages/breakages.toml"));
+    let list: Breakages = toml::from_str(&list.expect("the list is there")).expect("it is TOML");
+    let stale: Vec<String> = list
+        .breakage
+        .iter()
+        .filter(|one| {
+            let text = std::fs::read_to_string(top().join(&one.file)).unwrap_or_default();
+            text.matches(&one.find).count() != 1 || one.put == one.find || one.tests.is_empty()
+        })
+        .map(|one| one.title.clone())
+        .collect();
+    none(&stale);
+}
