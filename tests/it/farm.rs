@@ -16,7 +16,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::farm_command::{PATIENCE, PAUSE, Said, ends, free_address, program, remark, run};
+use crate::farm_command::{
+    PATIENCE, PAUSE, Said, ends, free_address, program, program_in, remark, run,
+};
 use crate::farm_walk::{differences, walk};
 
 /// Lines of a log that are shown when a test fails.
@@ -27,6 +29,8 @@ pub(crate) struct Node {
     pub(crate) name: String,
     place: PathBuf,
     listen: String,
+    /// The network namespace it lives in, if not that of the test.
+    namespace: Option<String>,
     daemon: Option<Child>,
 }
 
@@ -47,7 +51,15 @@ impl Node {
     /// A node that is not made yet, below `place`, with an empty docroot.
     pub(crate) fn at(place: PathBuf, name: &str) -> Node {
         fs::create_dir_all(place.join("www")).unwrap();
-        Node { name: name.to_owned(), place, listen: free_address(), daemon: None }
+        let listen = free_address();
+        Node { name: name.to_owned(), place, listen, namespace: None, daemon: None }
+    }
+
+    /// The same node in a network namespace, with an address there.
+    pub(crate) fn in_namespace(mut self, namespace: String, listen: String) -> Node {
+        self.listen = listen;
+        self.namespace = Some(namespace);
+        self
     }
 
     /// Its document root.
@@ -77,7 +89,10 @@ impl Node {
 
     /// A command line with its state directory.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = program();
+        let mut command = match &self.namespace {
+            Some(namespace) => program_in(namespace),
+            None => program(),
+        };
         command.args(arguments).arg("--state").arg(self.state());
         command
     }
@@ -239,9 +254,19 @@ impl Farm {
 
     /// An origin alone, running; `prepare` fills its docroot before, `more` goes to `init`.
     pub(crate) fn founded(more: &[&str], prepare: impl FnOnce(&Path)) -> Farm {
-        let directory = tempfile::Builder::new().prefix("mirrormesh-farm-").tempdir().unwrap();
-        let mut origin = Node::at(directory.path().join("origin"), "origin");
+        let directory = Farm::place();
+        let origin = Node::at(directory.path().join("origin"), "origin");
         prepare(&origin.docroot());
+        Farm::of(directory, origin, more)
+    }
+
+    /// A directory for a farm; it goes with it.
+    pub(crate) fn place() -> TempDir {
+        tempfile::Builder::new().prefix("mirrormesh-farm-").tempdir().unwrap()
+    }
+
+    /// An origin alone that lies in `directory`, running; `more` goes to `init`.
+    pub(crate) fn of(directory: TempDir, mut origin: Node, more: &[&str]) -> Farm {
         let line = origin.init(more).done();
         assert!(line.starts_with("mirrormesh join ") && line.lines().count() == 1, "{line}");
         origin.start();
@@ -274,6 +299,11 @@ impl Farm {
         node.start();
         self.nodes.push(node);
         self.nodes.last_mut().unwrap()
+    }
+
+    /// Leaves the directory behind, to be looked at.
+    pub(crate) fn keep(&mut self) {
+        self.directory.disable_cleanup(true);
     }
 
     /// Where anything else may be put.

@@ -16,6 +16,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) const PAUSE: Duration = Duration::from_millis(5);
 /// First and one past the last port that is tried.
 const PORTS: (u16, u16) = (20_000, 32_000);
+const PROGRAM: &str = env!("CARGO_BIN_EXE_mirrormesh-under-test");
 
 static NEXT_PORT: AtomicU16 = AtomicU16::new(0);
 
@@ -56,7 +57,17 @@ impl Said {
 
 /// The program under test, with nothing of the caller's surroundings.
 pub(crate) fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mirrormesh-under-test"));
+    plain(Command::new(PROGRAM))
+}
+
+/// The same in a network namespace.
+pub(crate) fn program_in(namespace: &str) -> Command {
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", namespace, PROGRAM]);
+    plain(command)
+}
+
+fn plain(mut command: Command) -> Command {
     command.stdin(Stdio::null()).env_remove("MIRRORMESH_STATE").env_remove("RUST_LOG");
     command
 }

@@ -5,6 +5,7 @@ mod apply_crash;
 mod apply_model;
 mod apply_single;
 mod apply_world;
+mod churn;
 mod daemon;
 mod disk_contract;
 mod farm;
