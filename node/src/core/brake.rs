@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use mirrormesh_gossip::{Head, Instant, SignedHead};
-use mirrormesh_merkle::Hash;
+use mirrormesh_merkle::{Hash, Tree};
 
 use super::node::Node;
 use super::note::Note;
@@ -65,11 +65,25 @@ pub(super) struct Brake {
     published: VecDeque<(Instant, u64)>,
     /// The target that may be applied.
     passes: Option<Hash>,
+    /// Files of the last target that was let through.
+    let_through: u64,
     /// The next published head is a confirmed drop.
     pub(super) confirmed: bool,
 }
 
 impl Brake {
+    /// On a replica that was being brought to a tree with so many files.
+    pub(super) fn bringing(let_through: u64) -> Brake {
+        Brake { let_through, ..Brake::default() }
+    }
+
+    /// Whether a target takes so many files away that it is held, from a docroot that has so many.
+    /// A docroot that is half copied is weighed as what it is being brought to: its first copy
+    /// goes on while the origin changes.
+    fn is_too_much(&self, removed: u64, files: u64) -> bool {
+        removed > FEW && removed.saturating_mul(2) > files.max(self.let_through)
+    }
+
     /// Whether anything is held.
     pub(super) fn holds(&self) -> bool {
         self.hold.is_some()
@@ -140,17 +154,18 @@ impl Node {
     }
 
     /// Judges what a replica's target takes away.
-    pub(super) fn weigh_for_brake(&mut self, target: Hash, signed: &SignedHead, removed: u64) {
-        let of = self.current.files;
-        let too_many = removed > FEW && removed.saturating_mul(2) > of;
+    pub(super) fn weigh_for_brake(&mut self, target: Tree, signed: &SignedHead, removed: u64) {
+        let too_many = self.brake.is_too_much(removed, self.current.files);
         let confirmed = signed.peek().is_ok_and(|head| self.drop_is_confirmed(&head));
         if !too_many || confirmed {
-            self.brake.passes = Some(target);
+            self.brake.passes = Some(target.root);
+            self.brake.let_through = target.files;
             if matches!(self.brake.hold, Some(Hold::Target { .. })) {
                 self.release(if too_many { "confirm" } else { "later head" });
             }
         } else {
-            self.hold(Hold::Target { root: target, removed, of });
+            let of = self.current.files.max(self.brake.let_through);
+            self.hold(Hold::Target { root: target.root, removed, of });
         }
     }
 
@@ -235,8 +250,14 @@ impl Node {
                 self.brake.confirmed = true;
                 self.brake.published.clear();
             }
-            Hold::Target { root, .. } => self.brake.passes = Some(*root),
+            Hold::Target { root, .. } => {
+                self.brake.passes = Some(*root);
+                self.brake.let_through = 0;
+            }
         }
         Some(hold)
     }
 }
+
+#[cfg(test)]
+mod tests;

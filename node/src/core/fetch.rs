@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use mirrormesh_gossip::Instant;
+use mirrormesh_merkle::Hash;
 
 use super::event::{ConnectionId, Effect, StreamId};
 use super::node::Node;
@@ -151,15 +152,22 @@ impl Node {
             .filter(|(_, (_, incoming))| incoming.connection == connection)
             .map(|(stream, _)| *stream)
             .collect();
-        let large: Vec<StreamId> = self
+        let large: Vec<Hash> = self
             .transfer
             .large
-            .values()
-            .filter_map(|large| large.stream.filter(|(_, on)| *on == connection))
-            .map(|(stream, _)| stream)
+            .iter()
+            .filter(|(_, large)| large.stream.is_some_and(|(_, on)| on == connection))
+            .map(|(content, _)| *content)
             .collect();
-        for stream in fetching.into_iter().chain(large) {
-            self.transfer_ended(stream, false);
+        // Somebody else is asked, or the same peer when it is back: that is no fault of the pass.
+        for stream in fetching {
+            let Some((ready, _)) = self.transfer.fetching.remove(&stream) else { continue };
+            self.transfer.ready.insert(ready.order, ready);
+        }
+        for content in large {
+            let Some(large) = self.transfer.large.get_mut(&content) else { continue };
+            large.stream = None;
+            self.write_large(content);
         }
     }
 }

@@ -333,7 +333,7 @@ impl Node {
         match result {
             Ok(Done::Prove(proved)) => {
                 if self.base().root == self.current.root {
-                    self.weigh_for_brake(proved.tree.root, &signed, proved.removed);
+                    self.weigh_for_brake(proved.tree, &signed, proved.removed);
                 }
                 self.accept_target(signed, proved.tree, proved.parcel, "delta");
             }

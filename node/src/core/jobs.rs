@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use mirrormesh_gossip::{Instant, SignedHead};
-use mirrormesh_merkle::{Hash, Path};
+use mirrormesh_merkle::{Hash, Path, Tree};
 
 use super::command::CommandId;
 use super::event::{Effect, StreamId};
@@ -25,7 +25,7 @@ pub(crate) enum Purpose {
     /// Walks a peer's tree for the newest offered head.
     Walk,
     /// Weighs the target for the brake.
-    Weigh { target: Hash },
+    Weigh { target: Tree },
     /// Plans the next parcel.
     Plan { pass: u64 },
     /// Applies a parcel.

@@ -40,6 +40,8 @@ pub(super) struct Large {
     writing: bool,
     pub(super) ended: bool,
     pub(super) tries: u32,
+    /// The pass that planned it was given up, perhaps before its directories were made.
+    pub(super) given_up: bool,
     /// When the last bytes came, or were asked for.
     pub(super) heard: Instant,
 }
@@ -62,6 +64,7 @@ impl Large {
             writing: false,
             ended: false,
             tries: 0,
+            given_up: false,
             heard: Instant::ZERO,
         }
     }
@@ -125,6 +128,10 @@ impl Node {
                     self.out.push(Effect::Grant { stream, bytes: count });
                 }
                 self.write_large(content);
+            }
+            // Planned again, it comes after its directories, and is found to be staged.
+            (_, Ok(Done::Stage(Staged::Whole))) if large.given_up => {
+                self.transfer.large.remove(&content);
             }
             (_, Ok(Done::Stage(Staged::Whole))) => {
                 let parcel = Arc::clone(&large.parcel);

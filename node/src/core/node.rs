@@ -122,7 +122,7 @@ impl Node {
             dirty: Dirty::default(),
             lists: Lists::default(),
             watching: Watching::new(state.get(state::DOCROOT)),
-            brake: Brake::default(),
+            brake: Brake::bringing(recovered.target.map_or(0, |tree| tree.files)),
             publish: Publish::new(moment.now),
             follow: Follow::new(recovered.target, state.get(state::APPLIED)),
             transfer: Transfer::default(),

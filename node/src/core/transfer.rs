@@ -128,7 +128,8 @@ impl Transfer {
             self.pending = (parcel.items.len() as u64, parcel.wants.iter().map(|w| w.size).sum());
             self.enqueue(parcel, inline);
         }
-        self.retry_at = self.retry_at.map(|at| at.min(now));
+        // What failed on the way to another target says nothing of this one.
+        self.retry_now(now);
     }
 
     /// Puts a planned parcel at the end of the order.
@@ -164,7 +165,7 @@ impl Transfer {
         self.pass.is_some() || !self.large.is_empty() || !self.is_empty()
     }
 
-    /// What failed may be tried again: somebody is there who may serve it.
+    /// What failed may be tried again: somebody is there who may serve it, or it is wanted no more.
     pub(super) fn retry_now(&mut self, now: Instant) {
         self.retry_at = self.retry_at.map(|at| at.min(now));
         self.retries = 0;
@@ -282,11 +283,11 @@ impl Node {
     fn weigh(&mut self, target: Tree) {
         if self.jobs.count(|purpose| matches!(purpose, Purpose::Weigh { .. })) == 0 {
             let job = Job::Weigh(Weigh { current: self.current, target });
-            self.jobs.start(job, Purpose::Weigh { target: target.root }, &mut self.out);
+            self.jobs.start(job, Purpose::Weigh { target }, &mut self.out);
         }
     }
 
-    pub(super) fn weighed(&mut self, target: Hash, result: Result<Done, JobError>) {
+    pub(super) fn weighed(&mut self, target: Tree, result: Result<Done, JobError>) {
         if let Ok(Done::Weigh(weight)) = result {
             self.transfer.pending = (weight.files, weight.bytes);
             if let Some(signed) = self.authority.signed_head().cloned() {
@@ -478,6 +479,9 @@ impl Node {
         for (stream, _) in std::mem::take(&mut self.transfer.fetching) {
             self.out.push(Effect::Reset { stream });
         }
+        for large in self.transfer.large.values_mut() {
+            large.given_up = true;
+        }
         self.pause_retry();
     }
 
@@ -512,7 +516,10 @@ impl Node {
             return;
         }
         let failed = !self.transfer.errors.is_empty() || self.transfer.errors_more > 0;
-        if failed && self.transfer.large.is_empty() {
+        if led_to != target.root {
+            // A later target is there meanwhile; it is not to wait for what failed before it.
+            self.transfer.retries = 0;
+        } else if failed && self.transfer.large.is_empty() {
             let newest = self.authority.head().is_some_and(|head| head.root == led_to);
             if newest && !looks && self.follow.newest_offer().is_none() {
                 // All but the paths in error is in line.
