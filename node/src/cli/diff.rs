@@ -1,6 +1,7 @@
 //! `diff A B`: what differs between two members or two directories.
 
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::path::Path;
 
 use clap::Args;
 use mirrormesh_merkle::difference;
@@ -21,10 +22,10 @@ use crate::core::{Answer, Command};
 pub(crate) struct DiffArguments {
     /// A member or a directory.
     #[arg(value_name = "A")]
-    left: String,
+    left: OsString,
     /// A member or a directory.
     #[arg(value_name = "B")]
-    right: String,
+    right: OsString,
     /// Print raw paths, each line ended by NUL.
     #[arg(short = '0')]
     null: bool,
@@ -37,14 +38,18 @@ pub(crate) fn run(arguments: &DiffArguments, state: &Path, output: Output) -> Ou
     let are_directories = sides.map(|side| Path::new(side).is_dir());
     if are_directories == [true, true] {
         directories(arguments, &mut printer)?;
-    } else if let Some(side) = sides.iter().find(|side| side.contains('/')) {
-        let path = PathBuf::from(side);
-        open_directory(&path)?;
+    } else if let Some(side) = sides.iter().find(|side| names_a_path(side)) {
+        open_directory(Path::new(side))?;
         return Err(Failure::usage("a directory can only be compared with a directory"));
     } else {
         members(arguments, state, &mut printer)?;
     }
     Ok(if printer.count == 0 { exit::DONE } else { exit::DIFFERENCES })
+}
+
+/// Whether it can be no member: their names have neither slashes nor odd bytes.
+fn names_a_path(side: &OsString) -> bool {
+    side.to_str().is_none_or(|side| side.contains('/'))
 }
 
 struct Printer {
@@ -91,7 +96,8 @@ fn directories(arguments: &DiffArguments, printer: &mut Printer) -> Result<(), F
 }
 
 fn members(arguments: &DiffArguments, state: &Path, printer: &mut Printer) -> Result<(), Failure> {
-    let command = Command::Diff { left: arguments.left.clone(), right: arguments.right.clone() };
+    let [left, right] = [&arguments.left, &arguments.right].map(|side| side.to_string_lossy());
+    let command = Command::Diff { left: left.into_owned(), right: right.into_owned() };
     Daemon::at(state).ask(command, &mut |answer| {
         if let Answer::Paths(lines) = answer {
             for line in lines {

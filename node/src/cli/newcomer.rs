@@ -79,19 +79,13 @@ impl Newcomer {
             Err(error) => return Err(error.into()),
         };
         let addresses = Addresses::choose(given.listen.or(config.listen), given.advertise)?;
-        let mut made = Made::default();
         if let Some(docroot) = given.docroot {
             let docroot = absolute(docroot)?;
             let work = given.work.map(absolute).transpose()?.or(config.work.take());
-            let work = match work {
-                Some(work) => work,
-                None => places::default_work(&docroot)?,
-            };
-            made.note(&work);
-            places::prove(state, &docroot, Some(&work), &secret.public())?;
-            tell_symlink(&docroot, output);
+            let work = places::check(state, &docroot, work.as_deref())?;
             (config.docroot, config.work) = (Some(docroot), Some(work));
         }
+        let mut made = Made::default();
         made.note(state);
         places::prepare_state(state)?;
         let lock = match Lock::take(state) {
@@ -102,6 +96,13 @@ impl Newcomer {
         if new_key {
             made.note_file(state.join(key::KEY_FILE));
             key::write(state, &secret)?;
+        }
+        // After the key: whoever is interrupted in between finds the same node the next time, to
+        // which the work directory belongs.
+        if let (Some(docroot), Some(work)) = (&config.docroot, &config.work) {
+            made.note(work);
+            places::prove(state, docroot, Some(work), &secret.public())?;
+            tell_symlink(docroot, output);
         }
         let name = given.name.map_or_else(host_name, str::to_owned);
         config.name = Some(name.clone());

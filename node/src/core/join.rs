@@ -291,3 +291,12 @@ pub fn found(
 pub fn has_cluster(get: impl Fn(&[u8]) -> Option<Bytes>) -> bool {
     get(state::GENESIS.as_bytes()).is_some()
 }
+
+/// Whether the cluster document of a state wants a docroot of this node. Where none can be read, it
+/// does.
+pub fn wants_docroot(get: impl Fn(&[u8]) -> Option<Bytes>, id: &NodeId) -> bool {
+    let bytes = get(state::DOCUMENT.as_bytes()).or_else(|| get(state::DRAFT.as_bytes()));
+    let document = bytes.and_then(|bytes| Document::decode(&bytes).ok());
+    let member = document.as_ref().and_then(|document| document.member(id));
+    member.is_none_or(|member| member.role.has_docroot())
+}

@@ -7,7 +7,7 @@
 //!
 //! Never makes a key up: the seed comes from the caller.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -17,6 +17,8 @@ use mirrormesh_merkle::Hash;
 
 /// Name of the file in the state directory.
 pub const KEY_FILE: &str = "node.key";
+/// Its name while it is written.
+const NEW_FILE: &str = "node.key.new";
 
 /// Why there is no key. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -61,19 +63,27 @@ pub fn read(state: &Path) -> Result<SecretKey, KeyFileError> {
     }
 }
 
-/// Writes a new key, durably.
+/// Writes a new key, durably. The caller holds the state's lock.
 ///
 /// # Errors
 /// [`KeyFileError::Failed`], also if there is a key already.
 pub fn write(state: &Path, key: &SecretKey) -> Result<(), KeyFileError> {
     let path = state.join(KEY_FILE);
-    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).and_then(
-        |mut file| {
-            writeln!(file, "{}", Hash::from_bytes(*key.seed()))?;
-            file.sync_all()?;
-            File::open(state)?.sync_all()
-        },
-    );
+    // Under another name until it is whole: half a key would be a damaged one for ever.
+    let new = state.join(NEW_FILE);
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let written = options.open(&new).and_then(|mut file| {
+        writeln!(file, "{}", Hash::from_bytes(*key.seed()))?;
+        file.sync_all()?;
+        // Nobody else makes one meanwhile: the caller holds the state's lock.
+        if path.exists() {
+            fs::remove_file(&new)?;
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        fs::rename(&new, &path)?;
+        File::open(state)?.sync_all()
+    });
     written.map_err(|source| KeyFileError::Failed { path, source })
 }
 

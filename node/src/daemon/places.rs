@@ -15,7 +15,7 @@ mod work;
 
 use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use mirrormesh_gossip::NodeId;
@@ -37,6 +37,16 @@ pub enum PlaceError {
         path: PathBuf,
         /// What the system says.
         source: io::Error,
+    },
+    /// The state directory is another user's.
+    #[error("state directory {} belongs to user {owner}, and this is user {user}", path.display())]
+    ForeignState {
+        /// Which.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Who would run the daemon.
+        user: u32,
     },
     /// One of two places lies in the other.
     #[error("{what} {} and {other} {} overlap", path.display(), other_path.display())]
@@ -89,6 +99,7 @@ impl PlaceError {
                 "make the directory, or mount it, and try again"
             }
             PlaceError::DocrootNotWritable { .. } => "run as a user who may write it",
+            PlaceError::ForeignState { .. } => "run as that user, or give it to this one: chown -R",
             PlaceError::Overlap { .. } => "choose directories that do not lie in each other",
             PlaceError::OtherMount { .. } => "give a directory on the docroot's mount: --work DIR",
             PlaceError::ForeignWork { .. } => {
@@ -118,6 +129,12 @@ pub fn store_path(state: &Path) -> PathBuf {
     state.join(STORE_FILE)
 }
 
+/// Whether a state directory has an ordered store. An empty file is what an `init` or `join` that
+/// was interrupted left.
+pub fn has_store(state: &Path) -> bool {
+    fs::metadata(store_path(state)).is_ok_and(|store| store.len() > 0)
+}
+
 /// Makes the state directory if it is missing, and gives it mode 0700. What lies in it stays.
 ///
 /// # Errors
@@ -127,6 +144,30 @@ pub fn prepare_state(state: &Path) -> Result<(), PlaceError> {
     made.map_err(PlaceError::failed("make state directory", state))?;
     let mode = fs::set_permissions(state, Permissions::from_mode(0o700));
     mode.map_err(PlaceError::failed("set the mode of state directory", state))
+}
+
+/// Sees that the state directory is this user's, and closes it to others if it is open. Returns
+/// what was open to others, which an admin should know: a key that others could read is known.
+///
+/// # Errors
+/// [`PlaceError::ForeignState`]; [`PlaceError::Failed`].
+pub fn close_state(state: &Path, files: &[&str]) -> Result<Vec<PathBuf>, PlaceError> {
+    let metadata = fs::metadata(state).map_err(PlaceError::failed("look at", state))?;
+    let (owner, user) = (metadata.uid(), rustix::process::geteuid().as_raw());
+    if owner != user {
+        return Err(PlaceError::ForeignState { path: state.to_owned(), owner, user });
+    }
+    let secret = files.iter().map(|name| (state.join(name), 0o600));
+    let mut were_open = Vec::new();
+    for (path, mode) in secret.chain([(state.to_owned(), 0o700)]) {
+        let found = fs::symlink_metadata(&path).map(|metadata| metadata.permissions().mode());
+        if found.is_ok_and(|found| found & 0o077 != 0) {
+            fs::set_permissions(&path, Permissions::from_mode(mode))
+                .map_err(PlaceError::failed("set the mode of", &path))?;
+            were_open.push(path);
+        }
+    }
+    Ok(were_open)
 }
 
 /// The work directory where none is configured: beside the docroot, or in it if a mount begins
@@ -161,6 +202,16 @@ pub fn prove(
     work: Option<&Path>,
     id: &NodeId,
 ) -> Result<PathBuf, PlaceError> {
+    let work = check(state, docroot, work)?;
+    work::prove(&work, docroot, id)?;
+    Ok(work)
+}
+
+/// What can be seen of the places without making anything. Returns the work directory.
+///
+/// # Errors
+/// See [`PlaceError`].
+pub fn check(state: &Path, docroot: &Path, work: Option<&Path>) -> Result<PathBuf, PlaceError> {
     check_docroot(docroot)?;
     let work = match work {
         Some(work) => work.to_owned(),
@@ -171,7 +222,6 @@ pub fn prove(
     if work != docroot.join(work::INSIDE) {
         check_overlap(("work directory", &work), ("docroot", docroot))?;
     }
-    work::prove(&work, docroot, id)?;
     Ok(work)
 }
 

@@ -24,7 +24,7 @@ use self::assemble::Assembled;
 use super::config::{Config, Http};
 use super::lock::Lock;
 use super::signals::Signals;
-use super::{control, http, key, limits, log, socket, systemd};
+use super::{control, http, key, limits, log, places, socket, systemd};
 use crate::core::StopReason;
 
 /// Threads that move bytes; work that waits for disks has its own.
@@ -46,11 +46,19 @@ pub struct RunOptions {
 /// # Errors
 /// [`RunError`]: why it could not start, or why it ended by itself.
 pub fn run(options: RunOptions) -> Result<(), RunError> {
-    let config = Config::load(&options.state)?;
+    let state = &options.state;
+    let config = Config::load(state).map_err(|error| RunError::in_state(state, error.into()))?;
+    let secret = key::read(state).map_err(|error| RunError::in_state(state, error.into()))?;
+    if !places::has_store(state) {
+        return Err(RunError::no_cluster());
+    }
     log::start(config.log_format, options.print.clone());
     limits::raise_open_files();
-    let lock = Lock::take(&options.state)?;
-    let secret = key::read(&options.state)?;
+    for path in places::close_state(state, &[key::KEY_FILE])? {
+        let path = path.display();
+        tracing::warn!("{path} was open to other users and is not any more");
+    }
+    let lock = Lock::take(state)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(cores.clamp(*WORKERS.start(), *WORKERS.end()))

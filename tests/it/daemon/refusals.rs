@@ -1,14 +1,16 @@
 //! What cannot be done: one clear line, the right exit code, nothing changed.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use super::sample::{site, write};
 use crate::farm::{Farm, Node};
-use crate::farm_command::{Said, program, run};
+use crate::farm_command::{Said, program, remark, run};
 
 /// A failure with this code, told in a line and a hint.
 #[track_caller]
@@ -23,7 +25,7 @@ fn refused(said: Said, code: i32, word: &str) {
 fn places_that_cannot_be_used() {
     let directory = tempfile::tempdir().unwrap();
     let node = Node::at(directory.path().join("node"), "node");
-    let init = |docroot: &std::path::Path| {
+    let init = |docroot: &Path| {
         let docroot = docroot.to_str().unwrap();
         node.cli(&["init", "--name", "n", "--listen", node.address(), "--docroot", docroot])
     };
@@ -122,6 +124,115 @@ fn one_daemon_on_one_state_and_one_port() {
     refused(farm.origin().cli(&["run"]), 1, "no_such_setting");
     fs::write(&settings, text).unwrap();
     farm.origin_mut().start();
+}
+
+/// What is wrong with a state directory, how it comes about, and what is said of it.
+type Damage = (&'static str, fn(&Path), i32, &'static str);
+
+const DAMAGES: &[Damage] = &[
+    ("settings of noise", |state| noise(&state.join("mirrormesh.toml")), 1, "mirrormesh.toml"),
+    ("empty settings", |state| write(&state.join("mirrormesh.toml"), ""), 1, "no docroot"),
+    ("no settings", |state| gone(&state.join("mirrormesh.toml")), 1, "mirrormesh.toml"),
+    ("a key of noise", |state| noise(&state.join("node.key")), 1, "node.key"),
+    ("an empty key", |state| write(&state.join("node.key"), ""), 1, "node.key"),
+    ("no key", |state| gone(&state.join("node.key")), 1, "node.key"),
+    ("another key", |state| write(&state.join("node.key"), "07".repeat(32)), 1, "belongs to"),
+    ("a store of noise", |state| noise(&state.join("store.redb")), 1, "store"),
+    ("half a store", |state| shorten(&state.join("store.redb"), 2), 1, "store"),
+    ("the start of a store", |state| shorten(&state.join("store.redb"), 500), 1, "store"),
+    ("a store with a hole", |state| hole(&state.join("store.redb"), 4_096), 1, "store"),
+    ("a store without a head", |state| hole(&state.join("store.redb"), 0), 1, "store"),
+    ("an empty store", |state| write(&state.join("store.redb"), ""), 10, "no cluster"),
+    ("no store", |state| gone(&state.join("store.redb")), 10, "no cluster"),
+];
+
+fn noise(path: &Path) {
+    write(path, super::sample::content(1, 50_000));
+}
+
+fn gone(path: &Path) {
+    fs::remove_file(path).unwrap();
+}
+
+fn shorten(path: &Path, part: u64) {
+    let file = fs::File::options().write(true).open(path).unwrap();
+    file.set_len(file.metadata().unwrap().len() / part).unwrap();
+}
+
+fn hole(path: &Path, at: usize) {
+    let mut bytes = fs::read(path).unwrap();
+    bytes[at..at + 32_768].fill(0);
+    write(path, bytes);
+}
+
+/// Files and their contents, but for the lock, which says who held it last.
+fn files(state: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let paths = fs::read_dir(state).unwrap().map(|entry| entry.unwrap().path());
+    let paths = paths.filter(|path| path.file_name().unwrap() != "lock");
+    paths.map(|path| (path.clone(), fs::read(path).unwrap())).collect()
+}
+
+#[test]
+fn a_damaged_state_is_told_and_left_alone() {
+    let mut farm = Farm::founded(&[], |docroot| site(docroot, 1, 3));
+    farm.origin_mut().stop();
+    let origin = farm.origin();
+    let whole = files(&origin.state());
+    for (name, damage, code, word) in DAMAGES {
+        damage(&origin.state());
+        let damaged = files(&origin.state());
+        assert_ne!(damaged, whole, "{name}");
+        remark(name);
+        refused(origin.cli(&["run"]), *code, word);
+        let mut found = files(&origin.state());
+        if !name.contains("store") || name.contains("hole") {
+            // One that can be opened at first is marked as open by redb.
+            let store = origin.state().join("store.redb");
+            found.insert(store.clone(), damaged[&store].clone());
+        }
+        assert!(found == damaged, "{name}: something was changed");
+        for (path, bytes) in &whole {
+            fs::write(path, bytes).unwrap();
+            fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+        }
+    }
+    farm.origin_mut().start();
+    farm.origin().cli(&["wait", "--timeout", "60s"]).done();
+}
+
+#[test]
+fn a_state_is_its_users_alone() {
+    let mut farm = Farm::founded(&[], |docroot| site(docroot, 1, 3));
+    farm.origin_mut().stop();
+    let state = farm.origin().state();
+    let key = state.join("node.key");
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    farm.origin_mut().start();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&state), mode(&key)), (0o700, 0o600));
+    assert!(farm.origin().log().contains("was open to other users"));
+    farm.origin_mut().stop();
+    if !rustix::process::geteuid().is_root() {
+        return remark("skipped: only root can give a directory away");
+    }
+    std::os::unix::fs::chown(&state, Some(12_345), None).unwrap();
+    refused(farm.origin().cli(&["run"]), 1, "belongs to user 12345");
+    std::os::unix::fs::chown(&state, Some(0), None).unwrap();
+    farm.origin_mut().start();
+}
+
+#[test]
+fn an_interrupted_init_is_done_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = Node::at(directory.path().join("node"), "node");
+    node.init(&[]).done();
+    // Whoever is interrupted leaves a part of it: the work directory comes after the key.
+    gone(&node.state().join("store.redb"));
+    gone(&node.state().join("mirrormesh.toml"));
+    write(&node.work().join("node"), "");
+    node.init(&[]).done();
+    assert_ne!(fs::read(node.work().join("node")).unwrap(), b"");
 }
 
 #[test]

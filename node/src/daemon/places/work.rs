@@ -64,6 +64,11 @@ fn prepare(work: &Path, id: &NodeId, made: &mut Made) -> Result<(), PlaceError> 
     let owner = work.join(OWNER);
     match read_owner(&owner).map_err(PlaceError::failed("read", &owner))? {
         Some(found) if found == id.to_string() => {}
+        // Whoever made it was interrupted before it could say whose it is.
+        Some(found) if found.is_empty() => {
+            fs::remove_file(&owner).map_err(PlaceError::failed("write", &owner))?;
+            return prepare(work, id, made);
+        }
         Some(found) => return Err(PlaceError::ForeignWork { work: work.to_owned(), owner: found }),
         None => {
             let mut entries =

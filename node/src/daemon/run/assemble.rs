@@ -4,12 +4,12 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use mirrormesh_gossip::SecretKey;
+use mirrormesh_gossip::{NodeId, SecretKey};
 
 use super::RunError;
-use crate::core::{Node, Setup};
-use crate::daemon::config::{Config, DEFAULT_PORT};
-use crate::daemon::disk::{RealDisk, RealDiskOptions};
+use crate::core::{Node, Setup, join};
+use crate::daemon::config::{CONFIG_FILE, Config, DEFAULT_PORT};
+use crate::daemon::disk::{OrderedStore, RealDisk, RealDiskOptions};
 use crate::daemon::drive::Driver;
 use crate::daemon::hands::{Hands, Watcher};
 use crate::daemon::input::Inbox;
@@ -19,7 +19,7 @@ use crate::daemon::transport::{Endpoint, Tuning};
 use crate::daemon::watch::{self, HintReceiver, Preference};
 use crate::daemon::watching::{NotWatching, Watching};
 use crate::daemon::{places, system};
-use crate::store::{Disk, Place, recover, run};
+use crate::store::{Disk, Place, Table, recover, run};
 
 /// Where a witness, which has no docroot, keeps the empty directories that stand for it.
 const WITNESS: &str = "witness";
@@ -85,6 +85,10 @@ fn prove_places(
             let work = places::prove(state, docroot, config.work.as_deref(), &id)?;
             Ok((docroot.clone(), work))
         }
+        None if wants_docroot(state, &id)? => {
+            Err(RunError::failed(format!("{CONFIG_FILE} names no docroot"))
+                .hint("docroot = \"DIR\", as it was given to init or join"))
+        }
         None => {
             let docroot = state.join(WITNESS).join("docroot");
             let work = state.join(WITNESS).join("work");
@@ -94,6 +98,13 @@ fn prove_places(
             Ok((docroot, work))
         }
     }
+}
+
+/// A node that has lost the setting must not take an empty directory for its docroot.
+fn wants_docroot(state: &Path, id: &NodeId) -> Result<bool, RunError> {
+    let store = OrderedStore::open(&places::store_path(state));
+    let store = store.map_err(|error| RunError::failed(error.to_string()))?;
+    Ok(join::wants_docroot(|name| store.get(Table::State, name).ok().flatten(), id))
 }
 
 fn setup(

@@ -2,12 +2,13 @@
 
 use std::fmt::Display;
 use std::io;
+use std::path::Path;
 
 use crate::core::{SetupError, StopReason};
-use crate::daemon::config::ConfigError;
-use crate::daemon::key::KeyFileError;
+use crate::daemon::config::{CONFIG_FILE, ConfigError};
+use crate::daemon::key::{KEY_FILE, KeyFileError};
 use crate::daemon::lock::LockError;
-use crate::daemon::places::PlaceError;
+use crate::daemon::places::{self, PlaceError};
 use crate::daemon::transport::EndpointError;
 
 /// Failed; the reason is in the message.
@@ -57,7 +58,19 @@ impl RunError {
         }
     }
 
-    fn no_cluster() -> RunError {
+    /// What a missing file means where there may be a store: a node that lost it is another thing
+    /// than no node.
+    pub(super) fn in_state(state: &Path, error: RunError) -> RunError {
+        if error.exit == NO_CLUSTER && places::has_store(state) {
+            let message = format!("{KEY_FILE} or {CONFIG_FILE} is gone from {}", state.display());
+            return RunError::failed(message)
+                .hint("restore it, or remove the state directory and join again");
+        }
+        error
+    }
+
+    /// Exit code 10.
+    pub(super) fn no_cluster() -> RunError {
         RunError {
             exit: NO_CLUSTER,
             message: "there is no cluster in this state directory".to_owned(),

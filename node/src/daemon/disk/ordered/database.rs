@@ -1,8 +1,10 @@
 //! redb: one file, one table of bytes for each [`Table`], and a row that says what the file is.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
+use std::sync::Once;
 
 use bytes::Bytes;
 use redb::{
@@ -42,6 +44,28 @@ fn definition(table: Table) -> Definition {
     })
 }
 
+thread_local! {
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Calls what may panic. What the panic says to programmers is left out: the caller says what it
+/// means to an admin.
+fn quietly<T>(call: impl FnOnce() -> T) -> std::thread::Result<T> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !QUIET.get() {
+                usual(panic);
+            }
+        }));
+    });
+    QUIET.set(true);
+    let result = std::panic::catch_unwind(AssertUnwindSafe(call));
+    QUIET.set(false);
+    result
+}
+
 /// redb's file.
 pub(super) struct Database(redb::Database);
 
@@ -51,9 +75,9 @@ impl Database {
         make_private(path)?;
         // redb checks a file after a crash, but may panic on one that something else has altered.
         let open = || Builder::new().set_cache_size(CACHE_BYTES).create(path);
-        let database = match std::panic::catch_unwind(AssertUnwindSafe(open)) {
+        let database = match quietly(open) {
             Ok(opened) => Database(opened.map_err(|error| cannot_open(path, error))?),
-            Err(_) => return Err(damaged(path, "redb panicked while it opened the file")),
+            Err(_) => return Err(damaged(path, "redb cannot make sense of it")),
         };
         database.check_format(path)?;
         Ok(database)
