@@ -10,10 +10,12 @@
 //!
 //! Never used for what is signed: MessagePack has more than one spelling of a value.
 
+use std::fmt;
 use std::io::Cursor;
+use std::marker::PhantomData;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The deepest nesting that a message may have.
 pub const MAX_DEPTH: usize = 32;
@@ -100,6 +102,41 @@ fn malformed(error: rmp_serde::decode::Error) -> MessageError {
             MessageError::EndsEarly
         }
         other => MessageError::Malformed { reason: other.to_string() },
+    }
+}
+
+/// A list of at most `MAX` values: `#[serde(deserialize_with = "list::<_, _, MAX>")]`. A value may
+/// take far more memory than the one byte that can stand for it in a message, so that a bound on
+/// the bytes alone is none on the memory.
+///
+/// # Errors
+/// Those of the format, and a list that is longer.
+pub fn list<'de, D, T, const MAX: usize>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    deserializer.deserialize_seq(Bounded::<T, MAX>(PhantomData))
+}
+
+struct Bounded<T, const MAX: usize>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for Bounded<T, MAX> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(text, "a list of at most {MAX} values")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Vec<T>, A::Error> {
+        let mut list = Vec::new();
+        while let Some(value) = values.next_element()? {
+            if list.len() == MAX {
+                return Err(A::Error::invalid_length(MAX + 1, &self));
+            }
+            list.push(value);
+        }
+        Ok(list)
     }
 }
 

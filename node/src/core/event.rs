@@ -7,7 +7,8 @@
 //! Connections. A connection is between two keys, both proved by TLS. Each carries one stream of
 //! control frames in each direction, in order and reliable until the connection ends. The driver
 //! reads the next frame only when the core has granted it ([`Effect::GrantFrames`]; a new
-//! connection starts with [`FIRST_FRAMES`]).
+//! connection starts with [`FIRST_FRAMES`]). What a connection that the peer dialled may cost is
+//! what a stranger's may, until the core admits it ([`Effect::Admit`]).
 //!
 //! Streams. Either side opens a stream with a request of at most [`MAX_REQUEST_BYTES`]; the other
 //! answers with chunks and an end. The asking side reads only what it granted
@@ -173,6 +174,12 @@ pub enum Effect {
         connection: ConnectionId,
         /// The frame.
         bytes: Bytes,
+    },
+    /// The peer is a member that has greeted: its connection may cost what a member's may. Until then a connection
+    /// that the peer dialled is kept to what a stranger may cost.
+    Admit {
+        /// Which connection.
+        connection: ConnectionId,
     },
     /// Let this many more frames be read.
     GrantFrames {

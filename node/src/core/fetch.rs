@@ -4,15 +4,48 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use mirrormesh_gossip::Instant;
-use mirrormesh_merkle::Hash;
 
 use super::event::{ConnectionId, Effect, StreamId};
 use super::node::Node;
 use super::transfer::{ALONE, Ready};
 use crate::store::{LARGE_BYTES, PARCEL_BYTES, PARCEL_ITEMS};
 
-/// How long a peer may leave a stream without a byte.
+/// How long a peer may take for [`LEAST_BYTES`] of an answer.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// What counts as coming: a peer that lets single bytes trickle holds up as much as a silent one.
+const LEAST_BYTES: u64 = 64 * 1024;
+
+/// Whether an answer gets on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    since: Instant,
+    bytes: u64,
+}
+
+impl Pace {
+    /// It was asked for just now.
+    pub(super) fn new(now: Instant) -> Pace {
+        Pace { since: now, bytes: 0 }
+    }
+
+    /// Bytes of it came.
+    pub(super) fn came(&mut self, bytes: u64, now: Instant) {
+        self.bytes = self.bytes.saturating_add(bytes);
+        if self.bytes >= LEAST_BYTES {
+            *self = Pace::new(now);
+        }
+    }
+
+    /// The peer could send nothing for so long, because nothing was taken here.
+    pub(super) fn excuse(&mut self, pause: Duration) {
+        self.since = self.since + pause;
+    }
+
+    /// When it has stood still for too long, if nothing more comes.
+    pub(super) fn late_at(&self) -> Instant {
+        self.since + PATIENCE
+    }
+}
 
 /// Bytes of an answer, as they came.
 #[derive(Debug)]
@@ -21,17 +54,16 @@ pub(super) struct Incoming {
     chunks: Vec<Bytes>,
     bytes: u64,
     limit: u64,
-    /// When the last bytes came, or were asked for.
-    pub(super) heard: Instant,
+    pub(super) pace: Pace,
 }
 
 impl Incoming {
     pub(super) fn new(connection: ConnectionId, limit: u64, now: Instant) -> Incoming {
-        Incoming { connection, chunks: Vec::new(), bytes: 0, limit, heard: now }
+        Incoming { connection, chunks: Vec::new(), bytes: 0, limit, pace: Pace::new(now) }
     }
 
     pub(super) fn push(&mut self, chunk: Bytes, now: Instant) {
-        self.heard = now;
+        self.pace.came(chunk.len() as u64, now);
         self.bytes += chunk.len() as u64;
         if self.bytes <= self.limit {
             self.chunks.push(chunk);
@@ -82,8 +114,8 @@ impl Node {
         }
         let Some(content) = self.large_of(stream) else { return false };
         if let Some(large) = self.transfer.large.get_mut(&content) {
+            large.pace.came(chunk.len() as u64, self.now);
             large.waiting.push(chunk);
-            large.heard = self.now;
         }
         self.write_large(content);
         true
@@ -96,17 +128,22 @@ impl Node {
                 // An answer without a byte still is one: every want of it is missing.
                 ready.contents =
                     if incoming.chunks.is_empty() { vec![Bytes::new()] } else { incoming.chunks };
+                ready.from = self.peers.member_of(incoming.connection);
                 self.transfer.ready.insert(ready.order, ready);
             } else {
+                self.failed_on(incoming.connection);
                 self.abandon_pass();
             }
             return true;
         }
         let Some(content) = self.large_of(stream) else { return false };
         if let Some(large) = self.transfer.large.get_mut(&content) {
-            large.stream = None;
+            let asked = large.stream.take();
             large.ended = whole;
             large.tries += u32::from(!whole);
+            if let Some((_, connection)) = asked.filter(|_| !whole) {
+                self.failed_on(connection);
+            }
         }
         self.write_large(content);
         true
@@ -114,20 +151,23 @@ impl Node {
 
     /// Gives up what has stood still for too long: the peer takes streams and does not answer.
     pub(super) fn expire_streams(&mut self) {
-        let late = |heard: Instant| self.now.saturating_since(heard) >= PATIENCE;
+        let late = |pace: &Pace| pace.late_at() <= self.now;
         let fetching = self.transfer.fetching.iter();
-        let fetching = fetching.filter(|(_, (_, incoming))| late(incoming.heard));
+        let fetching = fetching.filter(|(_, (_, incoming))| late(&incoming.pace));
         let large = self
             .transfer
             .large
             .values()
-            .filter(|large| late(large.heard) && !large.is_busy() && large.waiting.is_empty());
-        let expired: Vec<StreamId> = fetching
-            .map(|(stream, _)| *stream)
-            .chain(large.filter_map(|large| large.stream.map(|(stream, _)| stream)))
-            .chain(self.late_question(PATIENCE))
+            .filter(|large| late(&large.pace) && !large.is_busy() && large.waiting.is_empty());
+        let fetching = fetching.map(|(stream, (_, incoming))| (*stream, incoming.connection));
+        let expired: Vec<(StreamId, ConnectionId)> = fetching
+            .chain(large.filter_map(|large| large.stream))
+            .chain(self.question_asked().filter(|_| self.question_is_late()))
             .collect();
-        for stream in expired {
+        for (stream, connection) in expired {
+            if let Some(peer) = self.peers.member_of(connection) {
+                self.refuse(peer, "late-answer", "it was asked and does not get on");
+            }
             self.out.push(Effect::Reset { stream });
             if !self.question_ended(stream, false) {
                 self.transfer_ended(stream, false);
@@ -137,37 +177,52 @@ impl Node {
 
     /// When the next stream has stood still for too long.
     pub(super) fn stream_deadline(&self) -> Option<Instant> {
-        let fetching = self.transfer.fetching.values().map(|(_, incoming)| incoming.heard);
+        let fetching = self.transfer.fetching.values().map(|(_, incoming)| incoming.pace.late_at());
         let large = self.transfer.large.values().filter(|large| large.stream.is_some());
-        let large = large.map(|large| large.heard);
-        fetching.chain(large).chain(self.question_heard()).min().map(|heard| heard + PATIENCE)
+        let large = large.map(|large| large.pace.late_at());
+        fetching.chain(large).chain(self.question_late_at()).min()
+    }
+
+    /// The origin is there: what others were asked for is asked of it instead.
+    pub(super) fn ask_only(&mut self, connection: ConnectionId) {
+        for stream in self.streams_asked(|asked| asked != connection) {
+            self.out.push(Effect::Reset { stream });
+            self.ask_elsewhere(stream);
+        }
     }
 
     /// A connection is gone, and its streams with it.
-    pub(super) fn transfer_lost(&mut self, connection: ConnectionId) {
-        let fetching: Vec<StreamId> = self
-            .transfer
-            .fetching
-            .iter()
-            .filter(|(_, (_, incoming))| incoming.connection == connection)
-            .map(|(stream, _)| *stream)
-            .collect();
-        let large: Vec<Hash> = self
-            .transfer
-            .large
-            .iter()
-            .filter(|(_, large)| large.stream.is_some_and(|(_, on)| on == connection))
-            .map(|(content, _)| *content)
-            .collect();
-        // Somebody else is asked, or the same peer when it is back: that is no fault of the pass.
-        for stream in fetching {
-            let Some((ready, _)) = self.transfer.fetching.remove(&stream) else { continue };
-            self.transfer.ready.insert(ready.order, ready);
+    pub(super) fn answers_lost(&mut self, connection: ConnectionId) {
+        for stream in self.streams_asked(|asked| asked == connection) {
+            self.ask_elsewhere(stream);
         }
-        for content in large {
-            let Some(large) = self.transfer.large.get_mut(&content) else { continue };
-            large.stream = None;
+    }
+
+    /// An answer will not come on this stream: somebody else is asked, or the same peer when it is
+    /// back. That is no fault of the pass.
+    fn ask_elsewhere(&mut self, stream: StreamId) {
+        if self.question_ended(stream, false) {
+            return;
+        }
+        if let Some((ready, _)) = self.transfer.fetching.remove(&stream) {
+            self.transfer.ready.insert(ready.order, ready);
+        } else if let Some(content) = self.large_of(stream) {
+            if let Some(large) = self.transfer.large.get_mut(&content) {
+                large.stream = None;
+            }
             self.write_large(content);
         }
     }
+
+    /// The streams on which answers are awaited, of connections that fulfil a condition.
+    fn streams_asked(&self, wanted: impl Fn(ConnectionId) -> bool) -> Vec<StreamId> {
+        let fetching = self.transfer.fetching.iter();
+        let fetching = fetching.map(|(stream, (_, incoming))| (*stream, incoming.connection));
+        let large = self.transfer.large.values().filter_map(|large| large.stream);
+        let asked = fetching.chain(large).chain(self.question_asked());
+        asked.filter(|(_, connection)| wanted(*connection)).map(|(stream, _)| stream).collect()
+    }
 }
+
+#[cfg(test)]
+mod tests;

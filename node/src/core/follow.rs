@@ -50,6 +50,7 @@ pub(super) struct Offer {
     delta: Option<Bytes>,
     inline: Vec<Inline>,
     heard: Instant,
+    from: NodeId,
 }
 
 /// A question to a peer.
@@ -77,6 +78,8 @@ pub(super) struct Follow {
     question: Option<Question>,
     /// The walk under way is for this head.
     walking: Option<SignedHead>,
+    /// Who gave what is being proved.
+    source: Option<NodeId>,
     /// Deltas a journal gave, and the head they lead to.
     journal: Option<(SignedHead, Vec<Bytes>)>,
     /// No journal reaches from here: only a walk helps.
@@ -165,21 +168,22 @@ impl Node {
             Ok(signed) => signed,
             Err(error) => return self.refuse(peer, "malformed-head", error),
         };
-        if let Some(document) = &push.document {
-            self.follow.remember_document(document);
-        }
         let document = push.document.as_ref().map(|document| &document[..]);
         match self.authority.consider_head(&signed, document) {
             Ok(HeadVerdict::Known) => {}
             Ok(HeadVerdict::Newer(head)) => {
+                // Only now: what came with a head that is not proved would crowd out what did.
+                if let Some(bytes) = document {
+                    self.follow.remember_document(bytes);
+                }
                 // The document is the one that the proven head names: it needs no tree.
                 let document = document.and_then(|bytes| Document::decode(bytes).ok());
                 if document.is_some_and(|document| document.revokes(&self.id)) {
                     self.was_removed();
                 } else if self.is_origin() {
-                    self.own_newer_head(signed, head, push);
+                    self.own_newer_head(peer, signed, head, push);
                 } else {
-                    self.offer(signed, head, push);
+                    self.offer(peer, signed, head, push);
                 }
             }
             Ok(HeadVerdict::NeedDocument(_)) => self.ask_head(connection, 0),
@@ -213,7 +217,7 @@ impl Node {
         self.out.push(Effect::Frame { connection, bytes: frame.encode() });
     }
 
-    pub(super) fn offer(&mut self, signed: SignedHead, head: Head, push: Push) {
+    pub(super) fn offer(&mut self, from: NodeId, signed: SignedHead, head: Head, push: Push) {
         let newest = self.follow.newest_offer().map(Head::position);
         if newest.is_some_and(|newest| newest >= head.position()) {
             return;
@@ -233,7 +237,7 @@ impl Node {
             })
             .collect();
         let delta = push.delta.map(|delta| Bytes::from(delta.into_vec()));
-        let offer = Offer { signed, head, delta, inline, heard: self.now };
+        let offer = Offer { signed, head, delta, inline, heard: self.now, from };
         let bytes = self.follow.offer_bytes + offer.size();
         if !consecutive || self.follow.offers.len() >= MAX_OFFERS || bytes > MAX_OFFER_BYTES {
             self.follow.clear_offers();
@@ -304,10 +308,12 @@ impl Node {
         let mut deltas = Vec::new();
         let mut inline = Vec::new();
         let mut signed = None;
+        self.follow.source = None;
         for offer in self.follow.offers.iter().take(MAX_CHAIN) {
             if offer.head.root != root {
                 let Some(delta) = &offer.delta else { break };
                 deltas.push(delta.clone());
+                self.follow.source = Some(offer.from);
                 inline.extend(offer.inline.iter().cloned());
                 root = offer.head.root;
             }
@@ -340,16 +346,20 @@ impl Node {
             _ => {
                 // The deltas do not lead there; what else is known of the way is dropped, and the
                 // tree itself is asked for.
-                self.refuse(
-                    *self.authority.origin(),
-                    "wrong-delta",
-                    "it does not lead to the signed root",
-                );
+                self.refuse_source("wrong-delta", "it does not lead to the signed root");
                 for offer in &mut self.follow.offers {
                     offer.delta = None;
                 }
                 self.follow.walk_needed = true;
             }
+        }
+    }
+
+    /// What was to be proved is wrong: names who gave it.
+    fn refuse_source(&mut self, what: &'static str, detail: &str) {
+        if let Some(peer) = self.follow.source.take() {
+            self.peers.failed(&peer);
+            self.refuse(peer, what, detail);
         }
     }
 
@@ -435,11 +445,16 @@ impl Node {
 
     // ------------------------------------------------------------------ questions
 
-    /// A member to ask: the origin if it is connected, else anyone.
+    /// A member to ask: the origin if it is connected, else whoever failed least often.
     pub(super) fn whom_to_ask(&self) -> Option<ConnectionId> {
-        self.peers
-            .primary(self.authority.origin())
-            .or_else(|| self.peers.live().map(|(_, connection)| connection).next())
+        self.peers.primary(self.authority.origin()).or_else(|| self.peers.most_useful())
+    }
+
+    /// An answer on a connection did not come, or was of no use: others are asked first.
+    pub(super) fn failed_on(&mut self, connection: ConnectionId) -> Option<NodeId> {
+        let peer = self.peers.member_of(connection)?;
+        self.peers.failed(&peer);
+        Some(peer)
     }
 
     fn ask(&mut self, signed: SignedHead, request: &Request, what: Asked) -> bool {
@@ -481,7 +496,7 @@ impl Node {
                 self.accept_target(signed, tree, None, "walk");
             }
             _ => {
-                self.refuse(*self.authority.origin(), "wrong-node", "it is not what was asked for");
+                self.refuse_source("wrong-node", "it is not what was asked for");
                 self.follow.walking = None;
                 self.follow.ask_at = Some(self.now + ASK_AGAIN);
             }
@@ -503,6 +518,8 @@ impl Node {
             return false;
         }
         let Some(question) = self.follow.question.take() else { return false };
+        let connection = question.answer.connection;
+        self.follow.source = self.peers.member_of(connection);
         let list =
             question.answer.concat().filter(|_| whole).and_then(|bytes| decode_list(&bytes).ok());
         match (question.what, list) {
@@ -520,6 +537,7 @@ impl Node {
             }
             (Asked::Nodes(_), _) | (Asked::Since, None) => {
                 // The peer has it no longer, or is gone: begin again with the newest head.
+                self.failed_on(connection);
                 self.follow.walking = None;
                 self.follow.ask_at = Some(self.now + ASK_AGAIN);
             }
@@ -535,29 +553,20 @@ impl Node {
         }
     }
 
-    /// When something of the answer came last.
-    pub(super) fn question_heard(&self) -> Option<Instant> {
-        self.follow.question.as_ref().map(|question| question.answer.heard)
+    /// When the answer to a question has stood still for too long.
+    pub(super) fn question_late_at(&self) -> Option<Instant> {
+        self.follow.question.as_ref().map(|question| question.answer.pace.late_at())
     }
 
-    /// The stream of a question that has stood still for so long.
-    pub(super) fn late_question(&self, patience: Duration) -> Option<StreamId> {
+    /// Whether the answer to a question has stood still for too long.
+    pub(super) fn question_is_late(&self) -> bool {
+        self.question_late_at().is_some_and(|at| at <= self.now)
+    }
+
+    /// The stream of a question, and the connection on which it was asked.
+    pub(super) fn question_asked(&self) -> Option<(StreamId, ConnectionId)> {
         let question = self.follow.question.as_ref()?;
-        let late = self.now.saturating_since(question.answer.heard) >= patience;
-        late.then_some(question.stream)
-    }
-
-    /// A connection is gone, and with it the question asked on it.
-    pub(super) fn question_lost(&mut self, connection: ConnectionId) {
-        let lost = self
-            .follow
-            .question
-            .as_ref()
-            .filter(|question| question.answer.connection == connection)
-            .map(|question| question.stream);
-        if let Some(stream) = lost {
-            self.question_ended(stream, false);
-        }
+        Some((question.stream, question.answer.connection))
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use mirrormesh_gossip::{Instant, SignedHead};
+use mirrormesh_gossip::{Instant, NodeId, SignedHead};
 use mirrormesh_merkle::{Hash, Path, Tree};
 
 use super::command::CommandId;
@@ -29,7 +29,7 @@ pub(crate) enum Purpose {
     /// Plans the next parcel.
     Plan { pass: u64 },
     /// Applies a parcel.
-    Apply { large: Option<Hash> },
+    Apply { large: Option<Hash>, from: Option<NodeId> },
     /// Stages a large file.
     Stage { content: Hash, step: StageWas },
     /// Makes state durable, then goes on.

@@ -6,10 +6,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mirrormesh_gossip::Instant;
+use mirrormesh_gossip::{Instant, NodeId};
 use mirrormesh_merkle::Hash;
 
 use super::event::{ConnectionId, Effect, MAX_CHUNK_BYTES, StreamId};
+use super::fetch::Pace;
 use super::jobs::{Purpose, StageWas};
 use super::node::Node;
 use super::note::Note;
@@ -42,8 +43,11 @@ pub(super) struct Large {
     pub(super) tries: u32,
     /// The pass that planned it was given up, perhaps before its directories were made.
     pub(super) given_up: bool,
-    /// When the last bytes came, or were asked for.
-    pub(super) heard: Instant,
+    /// Who sent the last of it.
+    from: Option<NodeId>,
+    pub(super) pace: Pace,
+    /// When the disk was given its last step.
+    step_began: Instant,
 }
 
 impl Large {
@@ -65,7 +69,9 @@ impl Large {
             ended: false,
             tries: 0,
             given_up: false,
-            heard: Instant::ZERO,
+            from: None,
+            pace: Pace::new(Instant::ZERO),
+            step_began: Instant::ZERO,
         }
     }
 }
@@ -109,6 +115,7 @@ impl Node {
     fn stage(&mut self, content: Hash, step: StageStep, was: StageWas) {
         let Some(large) = self.transfer.large.get_mut(&content) else { return };
         large.writing = true;
+        large.step_began = self.now;
         let job = Job::Stage(Stage { content, size: large.want.size, step });
         self.jobs.start(job, Purpose::Stage { content, step: was }, &mut self.out);
     }
@@ -123,7 +130,7 @@ impl Node {
             }
             (StageWas::Write(count), Ok(Done::Stage(Staged::Partial(bytes)))) => {
                 large.staged = bytes;
-                large.heard = self.now;
+                large.pace.excuse(self.now.saturating_since(large.step_began));
                 if let Some((stream, _)) = large.stream {
                     self.out.push(Effect::Grant { stream, bytes: count });
                 }
@@ -138,13 +145,17 @@ impl Node {
                 large.ended = true;
                 let (order, large) = (large.order, Some(content));
                 let (contents, inline) = (Vec::new(), Vec::new());
-                self.transfer.ready.insert(order, Ready { order, parcel, contents, inline, large });
+                let ready = Ready { order, parcel, contents, from: None, inline, large };
+                self.transfer.ready.insert(order, ready);
             }
             (_, Ok(Done::Stage(Staged::Wrong))) => {
                 large.tries += 1;
                 large.ended = false;
                 large.staged = 0;
-                self.refuse(*self.authority.origin(), "wrong-content", "its hash is another");
+                if let Some(peer) = large.from.take() {
+                    self.peers.failed(&peer);
+                    self.refuse(peer, "wrong-content", "its hash is another");
+                }
             }
             (_, Err(error)) => {
                 let reason = error.to_string();
@@ -163,7 +174,8 @@ impl Node {
         }
         let Some(connection) = connection else { return };
         large.stream = Some((stream, connection));
-        large.heard = self.now;
+        large.from = self.peers.member_of(connection);
+        large.pace = Pace::new(self.now);
         large.waiting.clear();
         let request = Request::Content { want: large.want.clone(), offset }.encode();
         self.out.push(Effect::Open { stream, connection, request });

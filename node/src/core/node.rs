@@ -273,7 +273,7 @@ impl Node {
             Purpose::Walk => self.walked(result),
             Purpose::Weigh { target } => self.weighed(target, result),
             Purpose::Plan { pass } => self.planned(pass, result),
-            Purpose::Apply { large } => self.applied(large, result),
+            Purpose::Apply { large, from } => self.applied(large, from, result),
             Purpose::Stage { content, step } => self.staged(content, step, result),
             Purpose::Persist { then } => self.persisted(then, result),
             Purpose::Disown => self.disowned(result),

@@ -16,9 +16,12 @@ use super::wire::{Join, Report};
 
 /// Longest wait before a member is dialled again.
 const REDIAL: Duration = Duration::from_secs(1);
-/// How long a stranger may stay connected.
-pub(crate) const STRANGER_TIME: Duration = Duration::from_secs(60);
-/// Most strangers at a time.
+/// How long a stranger that asks to be a member may stay connected, while it has to wait.
+const STRANGER_TIME: Duration = Duration::from_secs(60);
+/// How long one may stay that has not asked.
+const ASKING_TIME: Duration = Duration::from_secs(10);
+/// Most strangers at a time. The one that has been silent longest makes room for the next: who
+/// comes with a token shows it at once, and cannot be kept out by those who only connect.
 const MAX_STRANGERS: usize = 16;
 /// Most connections of one member at a time.
 const MAX_CONNECTIONS: usize = 4;
@@ -38,6 +41,18 @@ pub(crate) struct Connection {
     pub(crate) admitted: bool,
 }
 
+impl Connection {
+    /// Whether a stranger has asked to be a member.
+    fn asks(&self) -> bool {
+        self.joining.is_some() || self.admitted
+    }
+
+    /// Until when a stranger may stay.
+    fn stays_until(&self) -> Instant {
+        self.since + if self.asks() { STRANGER_TIME } else { ASKING_TIME }
+    }
+}
+
 /// Another member.
 #[derive(Debug, Default)]
 pub(crate) struct Peer {
@@ -52,6 +67,8 @@ pub(crate) struct Peer {
     pub(crate) document: Option<Hash>,
     /// Whether somebody else (the origin) says it is alive.
     pub(crate) said_alive: bool,
+    /// How often an answer of it did not come, or was of no use.
+    failures: u32,
 }
 
 /// Everybody.
@@ -87,6 +104,17 @@ impl Peers {
             self.members.entry(id).or_default();
         }
         closed
+    }
+
+    /// The stranger that has to go before another peer can come, if that is one and all places are
+    /// taken.
+    pub(crate) fn in_the_way_of(&self, peer: &NodeId) -> Option<(ConnectionId, NodeId)> {
+        let strangers = || self.connections.iter().filter(|(_, other)| other.stranger);
+        if self.members.contains_key(peer) || strangers().count() < MAX_STRANGERS {
+            return None;
+        }
+        let silent = strangers().filter(|(_, other)| !other.asks());
+        silent.min_by_key(|(_, other)| other.since).map(|(id, other)| (*id, other.peer))
     }
 
     /// Takes a new connection; `false`: it is one too many, close it.
@@ -215,9 +243,7 @@ impl Peers {
     pub(crate) fn overstayed(&self, now: Instant) -> Vec<ConnectionId> {
         self.connections
             .iter()
-            .filter(|(_, connection)| {
-                connection.stranger && now.saturating_since(connection.since) >= STRANGER_TIME
-            })
+            .filter(|(_, connection)| connection.stranger && connection.stays_until() <= now)
             .map(|(id, _)| *id)
             .collect()
     }
@@ -233,7 +259,7 @@ impl Peers {
             .connections
             .values()
             .filter(|connection| connection.stranger)
-            .map(|connection| connection.since + STRANGER_TIME);
+            .map(Connection::stays_until);
         dial.chain(strangers).min()
     }
 
@@ -261,6 +287,19 @@ impl Peers {
     /// Members that are connected, with the connection in use.
     pub(crate) fn live(&self) -> impl Iterator<Item = (NodeId, ConnectionId)> {
         self.members.iter().filter_map(|(id, peer)| Some((*id, peer.primary?)))
+    }
+
+    /// A member to ask who is not the origin: the one that failed least often.
+    pub(crate) fn most_useful(&self) -> Option<ConnectionId> {
+        let live = self.members.values().filter_map(|peer| Some((peer.failures, peer.primary?)));
+        live.min().map(|(_, connection)| connection)
+    }
+
+    /// An answer of a member did not come, or was of no use.
+    pub(crate) fn failed(&mut self, peer: &NodeId) {
+        if let Some(peer) = self.members.get_mut(peer) {
+            peer.failures = peer.failures.saturating_add(1);
+        }
     }
 
     /// The member at the other end of a connection whose hello is here.

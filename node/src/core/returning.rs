@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use mirrormesh_gossip::{Head, Instant, SignedHead};
+use mirrormesh_gossip::{Head, Instant, NodeId, SignedHead};
 use mirrormesh_merkle::{Time, Tree};
 
 use super::node::Node;
@@ -84,7 +84,13 @@ impl Node {
     }
 
     /// A head of this origin's own term that it does not know. Published by an earlier run.
-    pub(super) fn own_newer_head(&mut self, signed: SignedHead, head: Head, push: Push) {
+    pub(super) fn own_newer_head(
+        &mut self,
+        from: NodeId,
+        signed: SignedHead,
+        head: Head,
+        push: Push,
+    ) {
         self.sequence.raise_above(head.seq);
         if head.seq < self.publish.returning.bound {
             // From the block this node had reserved: a head that was not yet durable when it was
@@ -100,7 +106,7 @@ impl Node {
                 format!("this node's state was rolled back: head {} is known elsewhere", head.seq),
             );
         }
-        self.offer(signed, head, push);
+        self.offer(from, signed, head, push);
     }
 
     /// After a rollback: follows the newest head of the own term, then brings every path that was

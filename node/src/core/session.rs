@@ -15,7 +15,7 @@ use super::jobs::Then;
 use super::node::Node;
 use super::note::Note;
 use super::state;
-use super::wire::{FEATURES, Frame, Hello, Proof, Report, Row, Rows, VERSIONS};
+use super::wire::{FEATURES, Frame, Hello, Proof, REPORT_ERRORS, Report, Row, Rows, VERSIONS};
 use crate::store::Batch;
 use crate::store::request::Request;
 
@@ -23,8 +23,8 @@ use crate::store::request::Request;
 const REPORT_EVERY: Duration = Duration::from_secs(5);
 /// And no more often than this, unless it says something that somebody may be waiting for.
 const REPORT_PAUSE: Duration = Duration::from_millis(500);
-/// Most errors in a report.
-const REPORT_ERRORS: usize = 16;
+/// Most bytes of a frame of who is no member: a greeting, and a wish to be one.
+const MAX_STRANGER_FRAME: usize = 16 * 1024;
 
 /// What was last told, and when.
 #[derive(Debug, Default)]
@@ -61,6 +61,10 @@ impl Node {
             self.out.push(Effect::Close { connection, reason: "removed from the cluster" });
             return;
         }
+        if let Some((silent, other)) = self.peers.in_the_way_of(&peer).filter(|_| !dialled) {
+            self.refuse(other, "too-many-connections", "it asks for nothing, and another came");
+            self.close(silent, "too many connections");
+        }
         if !self.peers.connected(connection, peer, dialled, self.now) {
             self.refuse(peer, "too-many-connections", "closed at once");
             self.out.push(Effect::Close { connection, reason: "too many connections" });
@@ -82,8 +86,7 @@ impl Node {
 
     pub(super) fn disconnected(&mut self, connection: ConnectionId, reason: String) {
         self.serve.disconnected(connection);
-        self.question_lost(connection);
-        self.transfer_lost(connection);
+        self.answers_lost(connection);
         if let Some(peer) = self.peers.disconnected(connection, self.now) {
             self.note(Note::Disconnected { peer, reason });
         }
@@ -93,6 +96,11 @@ impl Node {
         let Some(peer) = self.peers.connections.get(&connection).map(|found| found.peer) else {
             return;
         };
+        let stranger = self.peers.connections.get(&connection).is_some_and(|found| found.stranger);
+        if stranger && bytes.len() > MAX_STRANGER_FRAME {
+            self.refuse(peer, "stranger", "it says more than a stranger has to");
+            return self.close(connection, "not a member");
+        }
         let frame = match Frame::decode(bytes) {
             Ok(frame) => frame,
             Err(error) => {
@@ -100,7 +108,6 @@ impl Node {
                 return self.close(connection, "malformed frame");
             }
         };
-        let stranger = self.peers.connections.get(&connection).is_some_and(|found| found.stranger);
         match frame {
             Frame::Hello(hello) => self.hello(connection, peer, hello),
             Frame::Join(join) => self.join_asked(connection, peer, join),
@@ -140,7 +147,13 @@ impl Node {
             self.refuse(peer, "unknown-version", format!("{}-{}", hello.oldest, hello.newest));
             return self.close(connection, "no common version");
         }
-        if self.peers.connections.get(&connection).is_some_and(|found| found.stranger) {
+        let Some(known) = self.peers.connections.get_mut(&connection) else { return };
+        if known.instance.is_some() {
+            self.refuse(peer, "unexpected-frame", "it has greeted already");
+            return self.close(connection, "greeted twice");
+        }
+        if known.stranger {
+            known.instance = Some(hello.instance);
             return;
         }
         for other in self.peers.greeted(connection, hello.instance, &self.id) {
@@ -149,6 +162,7 @@ impl Node {
         if self.peers.member_of(connection).is_none() {
             return;
         }
+        self.out.push(Effect::Admit { connection });
         self.note(Note::Connected { peer });
         self.hurry_heartbeat();
         let own = self.authority.head().map_or((0, 0), |head| head.position());
@@ -160,6 +174,7 @@ impl Node {
             self.ask_head(connection, 0);
         }
         if peer == *self.authority.origin() {
+            self.ask_only(connection);
             self.transfer.retry_now(self.now);
             let bytes = Frame::Report(self.own_report()).encode();
             self.out.push(Effect::Frame { connection, bytes });
@@ -304,6 +319,7 @@ impl Node {
                 .collect(),
             held: self.brake.view().map(|held| (held.reason, held.deletes)),
         }
+        .bounded()
     }
 
     pub(super) fn report_deadline(&self) -> Option<Instant> {
@@ -342,10 +358,9 @@ impl Node {
         self.out.push(Effect::Frame { connection, bytes });
     }
 
-    fn report_came(&mut self, peer: NodeId, mut report: Report) {
-        report.error_list.truncate(REPORT_ERRORS);
+    fn report_came(&mut self, peer: NodeId, report: Report) {
         if let Some(member) = self.peers.members.get_mut(&peer) {
-            member.report = Some(report);
+            member.report = Some(report.bounded());
         }
     }
 
@@ -361,7 +376,7 @@ impl Node {
                 report: peer.report.clone(),
             })
             .collect();
-        let bytes = Frame::Rows(Rows { rows }).encode();
+        let bytes = Frame::Rows(Rows::fitting(rows)).encode();
         if self.told.rows == bytes {
             return;
         }
@@ -375,11 +390,11 @@ impl Node {
         if peer != *self.authority.origin() {
             return self.refuse(peer, "unexpected-frame", "rows come from the origin");
         }
-        for row in rows.rows.into_iter().take(super::wire::MAX_LIST) {
+        for row in rows.rows {
             let Ok(id) = NodeId::from_bytes(*row.member) else { continue };
             let Some(member) = self.peers.members.get_mut(&id) else { continue };
             member.said_alive = row.alive;
-            member.report = row.report.or(member.report.take());
+            member.report = row.report.map(Report::bounded).or(member.report.take());
         }
     }
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use mirrormesh_gossip::Instant;
+use mirrormesh_gossip::{Instant, NodeId};
 use mirrormesh_merkle::{Hash, Path, Tree};
 
 use super::event::{Effect, StreamId};
@@ -46,6 +46,8 @@ pub(super) struct Ready {
     pub(super) order: u64,
     pub(super) parcel: Arc<Parcel>,
     pub(super) contents: Vec<Bytes>,
+    /// Who sent them.
+    pub(super) from: Option<NodeId>,
     pub(super) inline: Vec<Inline>,
     pub(super) large: Option<Hash>,
 }
@@ -95,6 +97,8 @@ pub(super) struct Transfer {
     retries: u32,
     /// Paths an origin takes back as published.
     take_back: BTreeSet<Path>,
+    /// How many members could not give it all of them.
+    asked_in_vain: usize,
     pub(super) pending: (u64, u64),
     pub(super) set_aside: u64,
     pub(super) files: u64,
@@ -135,7 +139,7 @@ impl Transfer {
     /// Puts a planned parcel at the end of the order.
     fn enqueue(&mut self, parcel: Arc<Parcel>, inline: Vec<Inline>) {
         let order = self.next_order();
-        let ready = Ready { order, parcel, contents: Vec::new(), inline, large: None };
+        let ready = Ready { order, parcel, contents: Vec::new(), from: None, inline, large: None };
         self.ready.insert(order, ready);
     }
 
@@ -329,7 +333,11 @@ impl Node {
             wall: self.wall.0,
             seed: self.entropy.next_u64(),
         });
-        self.jobs.start(job, Purpose::Apply { large: ready.large }, &mut self.out);
+        self.jobs.start(
+            job,
+            Purpose::Apply { large: ready.large, from: ready.from },
+            &mut self.out,
+        );
     }
 
     fn keep_reason(&self) -> KeptReason {
@@ -340,7 +348,12 @@ impl Node {
         }
     }
 
-    pub(super) fn applied(&mut self, large: Option<Hash>, result: Result<Done, JobError>) {
+    pub(super) fn applied(
+        &mut self,
+        large: Option<Hash>,
+        from: Option<NodeId>,
+        result: Result<Done, JobError>,
+    ) {
         if let Some(content) = large {
             self.transfer.large.remove(&content);
         }
@@ -354,6 +367,9 @@ impl Node {
             return;
         };
         self.unflushed.get_or_insert(self.now);
+        if let Some(peer) = from.filter(|_| applied.missing > 0) {
+            self.peers.failed(&peer);
+        }
         self.take_applied(applied);
     }
 
@@ -439,6 +455,17 @@ impl Node {
         }
     }
 
+    /// One member may lack what another has, or lie: each is asked before anything is given up.
+    fn ask_another_or_disown(&mut self) {
+        self.transfer.asked_in_vain += 1;
+        if self.transfer.asked_in_vain < self.peers.live().count() {
+            self.transfer.take_back.extend(self.transfer.errors.keys().cloned());
+        } else {
+            self.transfer.asked_in_vain = 0;
+            self.disown();
+        }
+    }
+
     /// What an origin could not take back is not published as it lies either.
     fn disown(&mut self) {
         let Some(published) = self.published_tree() else { return };
@@ -507,8 +534,10 @@ impl Node {
         self.transfer.pass = None;
         self.transfer.errors = std::mem::take(&mut self.transfer.new_errors);
         self.transfer.errors_more = std::mem::take(&mut self.transfer.new_errors_more);
-        if self.is_origin() && !self.transfer.errors.is_empty() {
-            self.disown();
+        if self.transfer.errors.is_empty() {
+            self.transfer.asked_in_vain = 0;
+        } else if self.is_origin() {
+            self.ask_another_or_disown();
         }
         if only || self.current.root == target.root {
             self.transfer.retries = 0;

@@ -5,7 +5,8 @@
 //! What is signed travels as the exact bytes that were signed.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use mirrormesh_gossip::{MessageError, from_bytes_bounded, to_bytes_named};
+use mirrormesh_gossip::message::list;
+use mirrormesh_gossip::{MessageError, ProofChain, from_bytes_bounded, to_bytes_named};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, ByteBuf};
@@ -16,8 +17,16 @@ use super::event::MAX_FRAME_BYTES;
 pub const VERSIONS: (u16, u16) = (1, 1);
 /// The features this program knows. Each changes something only when both ends list it.
 pub const FEATURES: &[u16] = &[];
-/// Most rows, errors or other members of a list in a frame.
+/// Most rows, errors or other members of a list in a frame: one row for each member there may be.
 pub const MAX_LIST: usize = 1_024;
+/// Most proof records in a frame.
+const MAX_RECORDS: usize = ProofChain::MAX_RECORDS;
+/// Most errors in a report.
+pub(crate) const REPORT_ERRORS: usize = 16;
+/// Longest path and longest sentence in a report, in bytes.
+const REPORT_TEXT: usize = 512;
+/// Bytes of errors in all rows together; beyond it only their number is told.
+const ROWS_ERROR_BYTES: usize = 1024 * 1024;
 
 /// First frame of both ends.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,7 +36,7 @@ pub(crate) struct Hello {
     /// Newest wire version spoken.
     pub(crate) newest: u16,
     /// Features known.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list::<_, _, MAX_LIST>")]
     pub(crate) features: Vec<u16>,
     /// The cluster.
     pub(crate) cluster: ByteArray<32>,
@@ -56,7 +65,7 @@ pub(crate) struct Push {
     #[serde(default)]
     pub(crate) delta: Option<ByteBuf>,
     /// Small contents.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list::<_, _, MAX_LIST>")]
     pub(crate) inline: Vec<InlineContent>,
 }
 
@@ -96,17 +105,64 @@ pub(crate) struct Report {
     /// Number of paths in error.
     pub(crate) errors: u64,
     /// The first of them, at most 16.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list::<_, _, MAX_LIST>")]
     pub(crate) error_list: Vec<(ByteBuf, String)>,
     /// Why its brake holds.
     #[serde(default)]
     pub(crate) held: Option<(String, u64)>,
 }
 
+impl Report {
+    /// As much of it as is believed, kept and passed on, whoever wrote it. A path that is too long
+    /// is left out rather than cut: it would be another one.
+    pub(crate) fn bounded(mut self) -> Report {
+        self.error_list.retain(|(path, _)| path.len() <= REPORT_TEXT);
+        self.error_list.truncate(REPORT_ERRORS);
+        self.error_list.iter_mut().for_each(|(_, reason)| shorten(reason));
+        if let Some((reason, _)) = &mut self.held {
+            shorten(reason);
+        }
+        self
+    }
+
+    fn error_bytes(&self) -> usize {
+        self.error_list.iter().map(|(path, reason)| path.len() + reason.len()).sum()
+    }
+}
+
+/// A sentence of a peer, short and without what would move a terminal's cursor.
+fn shorten(sentence: &mut String) {
+    let mut short = String::new();
+    for character in sentence.chars() {
+        let shown = if character.is_control() { '\u{fffd}' } else { character };
+        if short.len() + shown.len_utf8() > REPORT_TEXT {
+            break;
+        }
+        short.push(shown);
+    }
+    *sentence = short;
+}
+
+impl Rows {
+    /// Rows that fit a frame, however many members have errors: those that come late in the list
+    /// keep only the number of theirs.
+    pub(crate) fn fitting(mut rows: Vec<Row>) -> Rows {
+        let mut bytes = 0;
+        for report in rows.iter_mut().filter_map(|row| row.report.as_mut()) {
+            bytes += report.error_bytes();
+            if bytes > ROWS_ERROR_BYTES {
+                report.error_list.clear();
+            }
+        }
+        Rows { rows }
+    }
+}
+
 /// What the origin knows of the members, for those who cannot hear each other.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Rows {
     /// One row a member.
+    #[serde(deserialize_with = "list::<_, _, MAX_LIST>")]
     pub(crate) rows: Vec<Row>,
 }
 
@@ -133,6 +189,7 @@ pub(crate) struct AskHead {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Proof {
     /// Ascending by epoch.
+    #[serde(deserialize_with = "list::<_, _, MAX_RECORDS>")]
     pub(crate) records: Vec<ByteBuf>,
 }
 
@@ -144,6 +201,7 @@ pub(crate) struct Join {
     /// The name it wants.
     pub(crate) name: String,
     /// Where it can be dialled.
+    #[serde(deserialize_with = "list::<_, _, MAX_LIST>")]
     pub(crate) addresses: Vec<String>,
 }
 
@@ -153,6 +211,7 @@ pub(crate) struct Joined {
     /// The genesis document.
     pub(crate) genesis: ByteBuf,
     /// The records of the proof chain, ascending by epoch.
+    #[serde(deserialize_with = "list::<_, _, MAX_RECORDS>")]
     pub(crate) records: Vec<ByteBuf>,
     /// The newest head.
     pub(crate) head: ByteBuf,
@@ -240,3 +299,6 @@ pub fn fuzz_frame(bytes: &[u8]) {
         assert!(again.is_ok_and(|again| again == frame || matches!(frame, Frame::Unknown(_))));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,7 +21,7 @@ use super::input::{Inbox, Input, Reply};
 use super::jobs::Jobs;
 use super::notes::Notes;
 use super::transport::{Connection, Endpoint, Stream};
-use crate::core::view::WatchView;
+use crate::core::view::{CountView, WatchView};
 use crate::core::{
     Answer, BarrierId, CommandId, ConnectionId, Effect, Event, StopReason, StreamEvent, StreamId,
     View,
@@ -91,6 +91,10 @@ impl Hands {
     /// Adds to a view what only the driver knows.
     pub(crate) fn complete(&self, view: &mut View) {
         view.node.watch = self.watcher.view();
+        let count = self.endpoint.turned_away();
+        if count > 0 {
+            view.node.refused.push(CountView { name: "turned-away".to_owned(), count });
+        }
     }
 
     /// The event that an input is to the core, if the core is to hear of it.
@@ -135,6 +139,7 @@ impl Hands {
             Effect::Frame { connection, bytes } => {
                 self.with_connection(connection, |connection| connection.send_frame(bytes));
             }
+            Effect::Admit { connection } => self.with_connection(connection, Connection::admit),
             Effect::GrantFrames { connection, frames } => {
                 self.with_connection(connection, |connection| connection.grant_frames(frames));
             }
@@ -211,7 +216,7 @@ impl Hands {
 
     fn answer(&mut self, id: CommandId, mut answer: Answer, last: bool) {
         if let Answer::Status(view) = &mut answer {
-            view.node.watch = self.watcher.view();
+            self.complete(view);
         }
         let optional = matches!(answer, Answer::Progress { .. });
         let answers =

@@ -1,10 +1,10 @@
 //! Notes become log lines and counters.
 //!
-//! Purpose: one note is one line and one count. Refusals of one kind by one peer are a line a
-//! minute with their number, because whoever sends rubbish could fill the disk with lines.
+//! Purpose: one note is one line and one count. What peers can bring about is limited, because
+//! whoever sends rubbish could fill the disk with lines: refusals of one kind by one peer are a line
+//! a minute with their number, and its comings and goings a few.
 //!
-//! State: a counter for each kind of note and each kind of refusal; when each peer's refusals were
-//! last named.
+//! State: a counter for each kind of note; when each peer's refusals were last named.
 //!
 //! Invariants: bounded: kinds are fixed lists, and at most [`PEERS_REMEMBERED`] pairs of peer and
 //! kind are remembered.
@@ -13,7 +13,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mirrormesh_gossip::{Instant, NodeId};
@@ -23,8 +23,12 @@ use crate::core::{Level, Note};
 
 /// Pairs of peer and kind whose last line is remembered.
 const PEERS_REMEMBERED: usize = 1_024;
-/// Refusals of one kind by one peer are named this often.
+/// Lines are counted over this time.
 const REFUSED_EVERY: Duration = Duration::from_secs(60);
+/// How many refusals are shown in that time. Keys cost a stranger nothing.
+const REFUSALS: Limit = Limit { lines: 1, peers: 64 };
+/// How many comings and goings of members.
+const CONNECTIONS: Limit = Limit { lines: 6, peers: 1_024 };
 /// Longest text of one line.
 const LINE_CHARACTERS: usize = 2_000;
 
@@ -36,12 +40,20 @@ pub(crate) struct Notes {
 
 #[derive(Default)]
 struct Refusals {
-    counts: BTreeMap<&'static str, u64>,
     lines: BTreeMap<(NodeId, &'static str), Line>,
+    kinds: BTreeMap<&'static str, (Instant, u32)>,
+}
+
+/// Lines of one kind that are shown: about one peer, and about how many peers.
+#[derive(Clone, Copy)]
+struct Limit {
+    lines: u32,
+    peers: u32,
 }
 
 struct Line {
-    shown: Instant,
+    since: Instant,
+    shown: u32,
     hidden: u64,
 }
 
@@ -60,6 +72,12 @@ impl Notes {
         }
         let hidden = match note {
             Note::Refused { peer, what, .. } => self.refusal(*peer, what, system::moment().now),
+            Note::Connected { peer }
+            | Note::Disconnected { peer, .. }
+            | Note::DialFailed { peer, .. } => {
+                let now = system::moment().now;
+                self.refusals().show(*peer, note.name(), CONNECTIONS, now)
+            }
             _ => Some(0),
         };
         if let Some(hidden) = hidden {
@@ -73,33 +91,50 @@ impl Notes {
         Note::NAMES.iter().copied().zip(counts)
     }
 
-    /// How often each kind of refusal came.
-    pub(crate) fn refused(&self) -> Vec<(&'static str, u64)> {
-        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        refused.counts.iter().map(|(what, count)| (*what, *count)).collect()
+    /// Whether a refusal is to be shown: `Some` with the number of lines left out since the last.
+    fn refusal(&self, peer: NodeId, what: &'static str, now: Instant) -> Option<u64> {
+        self.refusals().show(peer, what, REFUSALS, now)
     }
 
-    /// Counts a refusal; `Some` with the number of lines left out since the last if it is to be
-    /// shown.
-    fn refusal(&self, peer: NodeId, what: &'static str, now: Instant) -> Option<u64> {
-        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        *refused.counts.entry(what).or_default() += 1;
-        if let Some(line) = refused.lines.get_mut(&(peer, what)) {
-            if now.saturating_since(line.shown) < REFUSED_EVERY {
+    fn refusals(&self) -> MutexGuard<'_, Refusals> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Refusals {
+    /// Whether a line of this kind about a peer may be shown: `Some` with the number of lines left
+    /// out since the last.
+    fn show(
+        &mut self,
+        peer: NodeId,
+        what: &'static str,
+        limit: Limit,
+        now: Instant,
+    ) -> Option<u64> {
+        if let Some(line) = self.lines.get_mut(&(peer, what)) {
+            if now.saturating_since(line.since) >= REFUSED_EVERY {
+                (line.since, line.shown) = (now, 1);
+            } else if line.shown < limit.lines {
+                line.shown += 1;
+            } else {
                 line.hidden += 1;
                 return None;
             }
-            line.shown = now;
             return Some(std::mem::take(&mut line.hidden));
         }
-        if refused.lines.len() >= PEERS_REMEMBERED {
-            refused.lines.retain(|_, line| now.saturating_since(line.shown) < REFUSED_EVERY);
+        if self.lines.len() >= PEERS_REMEMBERED {
+            self.lines.retain(|_, line| now.saturating_since(line.since) < REFUSED_EVERY);
+        }
+        let (since, peers) = self.kinds.entry(what).or_insert((now, 0));
+        if now.saturating_since(*since) >= REFUSED_EVERY {
+            (*since, *peers) = (now, 0);
         }
         // So many peers within a minute: not one of them is worth a line of its own.
-        if refused.lines.len() >= PEERS_REMEMBERED {
+        if self.lines.len() >= PEERS_REMEMBERED || *peers >= limit.peers {
             return None;
         }
-        refused.lines.insert((peer, what), Line { shown: now, hidden: 0 });
+        *peers += 1;
+        self.lines.insert((peer, what), Line { since: now, shown: 1, hidden: 0 });
         Some(0)
     }
 }

@@ -90,6 +90,7 @@ struct WantBody {
 
 #[derive(Serialize, Deserialize)]
 struct ContentsBody {
+    #[serde(deserialize_with = "message::list::<_, _, MAX_WANTS>")]
     wants: Vec<WantBody>,
 }
 
@@ -109,6 +110,7 @@ struct WantedBody {
 
 #[derive(Serialize, Deserialize)]
 struct NodesBody {
+    #[serde(deserialize_with = "message::list::<_, _, MAX_NODES>")]
     wanted: Vec<WantedBody>,
     levels: u8,
     budget: u32,
@@ -182,9 +184,6 @@ impl Request {
         match kind {
             CONTENTS => {
                 let ContentsBody { wants } = from_bytes_bounded(&body, MAX_REQUEST_BYTES)?;
-                if wants.len() > MAX_WANTS {
-                    return Err(RequestError::Refused("contents"));
-                }
                 let wants = wants.into_iter().map(Want::try_from).collect::<Result<_, _>>()?;
                 Ok(Request::Contents { wants })
             }
@@ -204,9 +203,6 @@ impl Request {
 
 fn decode_nodes(body: &[u8]) -> Result<Request, RequestError> {
     let NodesBody { wanted, levels, budget } = from_bytes_bounded(body, MAX_REQUEST_BYTES)?;
-    if wanted.len() > MAX_NODES {
-        return Err(RequestError::Refused("nodes"));
-    }
     let wanted = wanted.into_iter().map(|WantedBody { hash, nibbles }| {
         let position = Position::from_nibbles(&nibbles);
         let position = position.ok_or(RequestError::Refused("a place"))?;

@@ -33,6 +33,8 @@ impl World {
                     self.calm.frame(&bytes);
                     self.network.frame(connection, bytes);
                 }
+                // Memory of connections is not modelled: members and strangers cost the same.
+                Effect::Admit { .. } => {}
                 Effect::GrantFrames { connection, frames } => {
                     self.network.grant_frames(connection, frames);
                 }

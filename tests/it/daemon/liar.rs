@@ -2,6 +2,7 @@
 
 mod heads;
 mod noise;
+mod others;
 mod peer;
 mod scene;
 mod target;

@@ -16,7 +16,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use crate::core::View;
-use crate::core::view::{CountView, NodeView};
+use crate::core::view::NodeView;
 use crate::daemon::notes::Notes;
 
 type Labels = [(&'static str, String); 1];
@@ -30,7 +30,7 @@ pub(super) fn encode(view: &View, notes: &Notes) -> Result<String, fmt::Error> {
     registry.register("build", "The program", Info::new([version]));
     node(&mut registry, &view.node);
     members(&mut registry, view);
-    counters(&mut registry, &view.node.counters, notes);
+    counters(&mut registry, &view.node, notes);
     let mut text = String::new();
     encode_text(&mut text, &registry)?;
     Ok(text)
@@ -101,7 +101,7 @@ fn members(registry: &mut Registry, view: &View) {
     registry.register("members", "Members of the roster, and how many of them are so", family);
 }
 
-fn counters(registry: &mut Registry, counters: &[CountView], notes: &Notes) {
+fn counters(registry: &mut Registry, node: &NodeView, notes: &Notes) {
     let family = Counters::default();
     for (note, count) in notes.counts() {
         family.get_or_create(&[("note", note.to_owned())]).inc_by(count);
@@ -109,9 +109,9 @@ fn counters(registry: &mut Registry, counters: &[CountView], notes: &Notes) {
     registry.register("notes", "What happened, by kind", family);
     let family = Counters::default();
     let mut sum = 0;
-    for (what, count) in notes.refused() {
-        family.get_or_create(&[("what", what.to_owned())]).inc_by(count);
-        sum += count;
+    for refused in &node.refused {
+        family.get_or_create(&[("what", refused.name.clone())]).inc_by(refused.count);
+        sum += refused.count;
     }
     registry.register("refused", "Messages from peers that were refused, by kind", family);
     registry.register(
@@ -120,7 +120,7 @@ fn counters(registry: &mut Registry, counters: &[CountView], notes: &Notes) {
         ConstCounter::new(sum),
     );
     let family = Counters::default();
-    for counter in counters {
+    for counter in &node.counters {
         family.get_or_create(&[("name", counter.name.clone())]).inc_by(counter.count);
     }
     registry.register("work", "What the node did, by kind", family);

@@ -146,3 +146,29 @@ fn ready_means_fresh_and_not_far_behind() {
     assert_eq!(verdict(behind, 5.0), 200);
     assert_eq!(verdict(behind, 1.0), 503);
 }
+
+#[tokio::test]
+async fn the_silent_make_room() {
+    let service = service(view()).await;
+    let mut silent = Vec::new();
+    for number in 0..300 {
+        let mut stream = tokio::net::TcpStream::connect(service.address).await.unwrap();
+        // Some say nothing, some never come to an end, some never read.
+        let said: &[u8] = match number % 3 {
+            0 => b"",
+            1 => b"GET /metrics HTTP/1.1\r\nHost: local",
+            _ => b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        };
+        let _ = stream.write_all(said).await;
+        silent.push(stream);
+    }
+    for _ in 0..3 {
+        let mut stream = tokio::net::TcpStream::connect(service.address).await.unwrap();
+        let request = "GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        let reading = stream.read_to_string(&mut answer);
+        timeout(Duration::from_secs(20), reading).await.unwrap().unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+}

@@ -4,7 +4,8 @@
 //! handshakes in all and from one address, connections in all, and connections of those who may
 //! be strangers.
 //!
-//! State: counters; each place that was given is a guard that gives it back when dropped.
+//! State: counters; each place that was given is a guard that gives it back when dropped; how many
+//! were turned away, who of them is named in the log once a minute.
 //!
 //! Invariants: a connection dialled by this node is never counted, so that strangers cannot keep it
 //! from reaching its peers.
@@ -14,6 +15,11 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use mirrormesh_gossip::Instant;
+
+use crate::daemon::system;
 
 /// Most handshakes at once.
 const HANDSHAKES: usize = 256;
@@ -26,10 +32,20 @@ const CONNECTIONS: usize = 2_048;
 /// Most of them that have not shown themselves to be members: all of a farm that starts at once.
 const STRANGERS: usize = 512;
 
+/// One of those who were turned away is named this often.
+const NAMED_EVERY: Duration = Duration::from_secs(60);
+
 /// The counters.
 #[derive(Debug, Default)]
 pub(super) struct Admission {
     counts: Mutex<Counts>,
+    turned_away: Mutex<TurnedAway>,
+}
+
+#[derive(Debug, Default)]
+struct TurnedAway {
+    count: u64,
+    named: Option<(Instant, u64)>,
 }
 
 #[derive(Debug, Default)]
@@ -73,6 +89,33 @@ impl Admission {
         counts.handshakes += 1;
         *counts.sources.entry(source).or_default() += 1;
         Verdict::Welcome(HandshakePlace { admission: self.clone(), source })
+    }
+
+    /// Somebody did not become a connection: no room, or a handshake that came to nothing.
+    pub(super) fn turn_away(&self, source: IpAddr, why: &str) {
+        if let Some(count) = self.turned_away_now(system::moment().now) {
+            let source = source.to_canonical();
+            tracing::warn!("turned away {source}: {why} ({count} since the last such line)");
+        }
+    }
+
+    /// Counts one; `Some` with the number since the last line if there is to be one.
+    fn turned_away_now(&self, now: Instant) -> Option<u64> {
+        let mut turned_away = self.turned_away.lock().unwrap_or_else(PoisonError::into_inner);
+        turned_away.count += 1;
+        let count = turned_away.count;
+        match turned_away.named {
+            Some((at, _)) if now.saturating_since(at) < NAMED_EVERY => None,
+            named => {
+                turned_away.named = Some((now, count));
+                Some(count - named.map_or(0, |(_, before)| before))
+            }
+        }
+    }
+
+    /// How many were turned away.
+    pub(super) fn turned_away(&self) -> u64 {
+        self.turned_away.lock().unwrap_or_else(PoisonError::into_inner).count
     }
 
     fn counts(&self) -> std::sync::MutexGuard<'_, Counts> {

@@ -37,8 +37,6 @@ const OUTGOING_BYTES: usize = 64 * 1024 * 1024;
 const OUTGOING_FRAMES: usize = 8_192;
 /// What is left to read of a connection that has ended is read within this time.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-/// A stranger greets and shows a token; who is granted more frames than that is taken for a member.
-const STRANGER_GRANTS: u32 = 3;
 /// Most bytes of a reason told or shown.
 const REASON_BYTES: usize = 200;
 
@@ -85,7 +83,7 @@ struct State {
     outgoing_bytes: usize,
     closing: Option<&'static str>,
     fault: Option<&'static str>,
-    granted: u32,
+    admitted: bool,
     stranger: Option<StrangerPlace>,
 }
 
@@ -115,10 +113,10 @@ impl Connection {
             outgoing_bytes: 0,
             closing: None,
             fault: None,
-            granted: 0,
+            admitted: false,
             stranger,
         };
-        Arc::new(Connection {
+        let connection = Arc::new(Connection {
             id: numbers.next_connection(),
             peer,
             dialled,
@@ -129,7 +127,12 @@ impl Connection {
             frames_came: Notify::new(),
             frames_taken: Notify::new(),
             _place: place,
-        })
+        });
+        if dialled {
+            // This node chose whom to dial, and the key is the one it expected.
+            connection.admit();
+        }
+        connection
     }
 
     /// The address at the other end, for people.
@@ -155,20 +158,25 @@ impl Connection {
         self.frames_came.notify_one();
     }
 
-    /// Lets this many more frames be read. After a few of them a stranger is a member, as far as
-    /// windows and places go: the core ends the connections of strangers that go on.
+    /// Lets this many more frames be read.
     pub fn grant_frames(&self, frames: u32) {
         let mut state = self.state();
         state.credit = state.credit.saturating_add(frames);
-        let granted = state.granted.saturating_add(frames);
-        if granted < STRANGER_GRANTS {
-            state.granted = granted;
-        }
         drop(state);
         self.credit_came.notify_one();
-        if granted >= STRANGER_GRANTS {
-            self.admit();
+    }
+
+    /// Gives it the windows of a member, and its stranger's place back.
+    pub fn admit(&self) {
+        let mut state = self.state();
+        if state.admitted {
+            return;
         }
+        state.admitted = true;
+        state.stranger = None;
+        drop(state);
+        self.quic.set_receive_window(VarInt::from_u32(MEMBER_WINDOW));
+        self.quic.set_max_concurrent_bi_streams(VarInt::from_u32(MEMBER_STREAMS));
     }
 
     /// Opens a stream and sends a request on it.
@@ -178,7 +186,6 @@ impl Connection {
         request: Bytes,
         inbox: &Inbox,
     ) -> Arc<Stream> {
-        self.admit();
         let stream = Stream::new(id, self.id);
         tokio::spawn(asking::ask(self.clone(), stream.clone(), request, inbox.clone()));
         stream
@@ -211,7 +218,7 @@ impl Connection {
 
     /// Whether it has the windows of a member.
     pub(super) fn is_admitted(&self) -> bool {
-        self.state().granted >= STRANGER_GRANTS
+        self.state().admitted
     }
 
     pub(super) fn next_stream(&self) -> StreamId {
@@ -278,18 +285,6 @@ impl Connection {
                 _ = self.quic.closed() => return,
             }
         }
-    }
-
-    fn admit(&self) {
-        let mut state = self.state();
-        if state.granted >= STRANGER_GRANTS {
-            return;
-        }
-        state.granted = STRANGER_GRANTS;
-        state.stranger = None;
-        drop(state);
-        self.quic.set_receive_window(VarInt::from_u32(MEMBER_WINDOW));
-        self.quic.set_max_concurrent_bi_streams(VarInt::from_u32(MEMBER_STREAMS));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -131,6 +131,11 @@ impl Endpoint {
         self.quic.local_addr()
     }
 
+    /// How many came and did not become a connection.
+    pub fn turned_away(&self) -> u64 {
+        self.shared.admission.turned_away()
+    }
+
     /// Dials `peer` at one of `addresses`, in turn.
     pub fn dial(&self, peer: NodeId, addresses: Vec<String>) {
         let endpoint = self.clone();
@@ -217,17 +222,33 @@ impl Endpoint {
                 Verdict::Prove if incoming.may_retry() => {
                     let _ = incoming.retry();
                 }
-                Verdict::Prove | Verdict::Full => incoming.refuse(),
+                Verdict::Prove | Verdict::Full => {
+                    self.shared.admission.turn_away(source, "too many come at once");
+                    incoming.refuse();
+                }
             }
         }
     }
 
     async fn shake_hands(self, incoming: Incoming, place: HandshakePlace) {
-        let Ok(connecting) = incoming.accept() else { return };
-        let Ok(Ok(quic)) = timeout(HANDSHAKE_TIME, connecting).await else { return };
+        let source = incoming.remote_address().ip();
+        if let Err(why) = self.try_to_shake_hands(incoming, place).await {
+            self.shared.admission.turn_away(source, why);
+        }
+    }
+
+    async fn try_to_shake_hands(
+        &self,
+        incoming: Incoming,
+        place: HandshakePlace,
+    ) -> Result<(), &'static str> {
+        let connecting = incoming.accept().map_err(|_| "its first packet is damaged")?;
+        let Ok(Ok(quic)) = timeout(HANDSHAKE_TIME, connecting).await else {
+            return Err("its handshake failed");
+        };
         let Some(peer) = peer_of(&quic) else {
             quic.close(VarInt::from_u32(1), b"no key");
-            return;
+            return Err("it showed no key");
         };
         let control = timeout(HANDSHAKE_TIME, async {
             let (send, mut receive) = quic.accept_bi().await.ok()?;
@@ -237,11 +258,12 @@ impl Endpoint {
         });
         let Ok(Some(control)) = control.await else {
             quic.close(VarInt::from_u32(1), b"no control stream");
-            return;
+            return Err("it opened no control stream");
         };
         let places = Some(place.connected());
         let connection = Connection::new(quic, peer, false, self.shared.numbers.clone(), places);
         self.serve(connection, control);
+        Ok(())
     }
 
     fn serve(&self, connection: Arc<Connection>, control: (quinn::SendStream, quinn::RecvStream)) {

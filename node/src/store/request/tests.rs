@@ -74,7 +74,7 @@ fn the_largest_parcel_fits_and_more_is_refused() {
     assert!(bytes.len() <= MAX_REQUEST_BYTES, "{}", bytes.len());
     assert!(Request::decode(&bytes).is_ok());
     wants.push(want(0));
-    assert_eq!(Request::decode(&encode(&wants)), Err(RequestError::Refused("contents")));
+    assert!(matches!(Request::decode(&encode(&wants)), Err(RequestError::Malformed(_))));
 }
 
 #[test]

@@ -69,6 +69,20 @@ pub(super) struct Heartbeat {
     pub(super) heartbeat: ByteBuf,
 }
 
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Report {
+    pub(super) epoch: u64,
+    pub(super) seq: Option<u64>,
+    pub(super) tried_seq: Option<u64>,
+    pub(super) root: ByteArray<32>,
+    pub(super) in_sync: bool,
+    pub(super) fresh: bool,
+    pub(super) lag_milliseconds: u64,
+    pub(super) errors: u64,
+    pub(super) error_list: Vec<(ByteBuf, String)>,
+    pub(super) held: Option<(String, u64)>,
+}
+
 /// A frame as it travels, without its length.
 pub(super) fn frame(kind: u16, body: &impl Serialize) -> Vec<u8> {
     [&kind.to_be_bytes()[..], &to_bytes_named(body).unwrap()].concat()
@@ -100,6 +114,19 @@ impl Peer {
             (endpoint, quic, send, receive)
         });
         Peer { quic, send, receive, asked: Arc::default(), endpoint, runtime }
+    }
+
+    /// Shakes hands with a daemon, opens nothing, and leaves.
+    pub(super) fn knock(secret: &SecretKey, address: &str) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let endpoint = quinn::Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+            let address = address.parse().unwrap();
+            let connecting = endpoint.connect_with(settings(secret), address, "mirrormesh");
+            let quic = timeout(PATIENCE, connecting.unwrap()).await.unwrap().unwrap();
+            quic.close(0u32.into(), b"");
+            endpoint.wait_idle().await;
+        });
     }
 
     /// Writes bytes into the control stream as they are; `false` if the daemon has closed it.
@@ -187,6 +214,22 @@ impl Peer {
         })
     }
 
+    /// Opens streams, writes the beginning of a request on each and never its end; how many could be
+    /// opened.
+    pub(super) fn begin_and_wait(&mut self, streams: usize) -> usize {
+        let quic = self.quic.clone();
+        self.runtime.block_on(async move {
+            for number in 0..streams {
+                let opening = timeout(std::time::Duration::from_millis(500), quic.open_bi());
+                let Ok(Ok((mut send, receive))) = opening.await else { return number };
+                let _ = send.write_all(&[0x82]).await;
+                // Dropping them would end them.
+                std::mem::forget((send, receive));
+            }
+            streams
+        })
+    }
+
     /// From now on answers every request with what `answer` makes of it.
     pub(super) fn serve(&self, answer: impl Fn(&[u8]) -> Vec<u8> + Send + Sync + 'static) {
         let (quic, asked) = (self.quic.clone(), Arc::clone(&self.asked));
@@ -196,6 +239,24 @@ impl Peer {
                 asked.lock().unwrap().push(request.clone());
                 let _ = send.write_all(&answer(&request)).await;
                 let _ = send.finish();
+            }
+        });
+    }
+
+    /// From now on answers every request with a byte now and then, for ever.
+    pub(super) fn trickle(&self) {
+        let (quic, asked) = (self.quic.clone(), Arc::clone(&self.asked));
+        self.runtime.spawn(async move {
+            while let Ok((mut send, mut receive)) = quic.accept_bi().await {
+                let asked = Arc::clone(&asked);
+                tokio::spawn(async move {
+                    let Ok(request) = receive.read_to_end(1 << 20).await else { return };
+                    asked.lock().unwrap().push(request);
+                    let mut tick = tokio::time::interval(std::time::Duration::from_millis(200));
+                    while send.write_all(&[0]).await.is_ok() {
+                        tick.tick().await;
+                    }
+                });
             }
         });
     }

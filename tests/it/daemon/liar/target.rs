@@ -13,7 +13,7 @@ use crate::farm_walk::walk;
 const PAGE: &str = "section-0/page-0.html";
 
 /// The replica is back, the origin gone; the liar has the newest push, which the replica lacks.
-fn away() -> (Scene, Push) {
+pub(super) fn away() -> (Scene, Push) {
     let mut scene = Scene::new();
     scene.farm.replica_mut().stop();
     let mut peer = scene.peer(scene.farm.origin());
@@ -49,7 +49,7 @@ fn nothing_shows(
 }
 
 #[track_caller]
-fn ends_well(mut scene: Scene) {
+pub(super) fn ends_well(mut scene: Scene) {
     scene.farm.origin_mut().start();
     let replica = scene.farm.replica();
     replica.until("it goes on", |status| status["node"]["in_sync"] == true);

@@ -52,3 +52,14 @@ fn strangers_are_bounded_and_members_free_their_places() {
     assert_eq!(admission.counts().connections, 0);
     assert_eq!(admission.counts().sources.len(), 0);
 }
+
+#[test]
+fn who_is_turned_away_is_counted_and_named_now_and_then() {
+    let admission = Admission::default();
+    let start = Instant(1);
+    assert_eq!(admission.turned_away_now(start), Some(1));
+    assert_eq!(admission.turned_away_now(start), None);
+    assert_eq!(admission.turned_away_now(start + NAMED_EVERY / 2), None);
+    assert_eq!(admission.turned_away_now(start + NAMED_EVERY), Some(3));
+    assert_eq!(admission.turned_away(), 4);
+}

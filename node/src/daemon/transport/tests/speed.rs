@@ -13,8 +13,7 @@ const TOTAL: u64 = 1024 * 1024 * 1024;
 #[ignore = "measures"]
 async fn throughput_of_one_stream() {
     let (mut left, to_right, mut right, to_left) = pair().await;
-    to_left.grant_frames(3);
-    to_right.grant_frames(3);
+    to_left.admit();
     let stream = to_right.open(StreamId(2), Bytes::from_static(b"all"), &left.inbox);
     let start = Instant::now();
     let sender = tokio::spawn(async move {
