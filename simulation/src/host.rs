@@ -84,6 +84,8 @@ pub(crate) struct Host {
     pub(crate) is_removed: bool,
     /// Nanoseconds by which the wall clock is ahead.
     pub(crate) clock_error: i64,
+    /// Boot of the machine, and when it began by its wall clock.
+    pub(crate) boot: (u64, i64),
     pub(crate) tick_at: Option<Time>,
     pub(crate) tree: Lane,
     pub(crate) stage: Lane,
@@ -118,6 +120,7 @@ impl Host {
             is_member: false,
             is_removed: false,
             clock_error,
+            boot: (0, 0),
             tick_at: None,
             tree: Lane::default(),
             stage: Lane::default(),

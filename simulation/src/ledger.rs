@@ -72,8 +72,14 @@ pub(crate) struct Ledger {
     /// Which version of each path was published last.
     published: BTreeMap<Vec<u8>, usize>,
     pub(crate) owed: Vec<Owed>,
-    /// Whether the origin may lay hands on its docroot (after a rollback or damage).
+    /// Whether the origin may bring its docroot in line with what it published (it lost power).
     pub(crate) origin_repairs: bool,
+    /// The origin's docroot is not there: what shows in its place is nobody's version.
+    pub(crate) is_away: bool,
+    /// What a power cut made of published files of the origin, by path.
+    pub(crate) damaged: BTreeMap<Vec<u8>, Shape>,
+    /// Paths of the origin that a crash changed.
+    crashed: BTreeSet<Vec<u8>>,
     /// What went wrong.
     pub(crate) violations: Vec<(&'static str, String)>,
     pub(crate) checked_changes: u64,
@@ -97,11 +103,36 @@ impl Ledger {
 
     /// A disk shows something that the ledger did not watch: a start, or what a crash left.
     pub(crate) fn reopened(&mut self, host: HostId, disk: &SimDisk) {
-        self.replace(host, listing_of(disk), None);
+        if host != self.origin || !self.is_away {
+            self.replace(host, listing_of(disk), None);
+        }
+    }
+
+    /// The origin lost power: which published files did that change? Only heads up to number
+    /// `durable` are known to it for certain.
+    pub(crate) fn note_damage(&mut self, durable: u64) {
+        let Some(head) = self.heads.iter().rev().find(|head| head.seq <= durable) else { return };
+        let newest = self.heads.last().map(|head| Rc::clone(&head.tree)).unwrap_or_default();
+        for (path, shown) in &self.hosts[self.origin].names {
+            let versions = self.history.get(path).map(Vec::as_slice).unwrap_or_default();
+            let before = versions.len().checked_sub(2).and_then(|at| versions[at].as_ref());
+            let (Some(before), Some(published)) = (before, head.tree.get(path)) else { continue };
+            let is_published = before == published && newest.get(path) == Some(published);
+            let differs = shown.content().is_some()
+                && published.content().is_some()
+                && shown.content() != published.content();
+            if is_published && differs && self.crashed.contains(path) {
+                self.damaged.insert(path.clone(), shown.clone());
+            }
+        }
+        self.crashed.clear();
     }
 
     /// Changes showed on a host, all at once.
     pub(crate) fn changed(&mut self, host: HostId, changes: &[VisibleChange], disk: &SimDisk) {
+        if host == self.origin && self.is_away {
+            return;
+        }
         let changes: Vec<&VisibleChange> =
             changes.iter().filter(|change| !is_reserved(&change.path)).collect();
         let Some(first) = changes.first() else { return };
@@ -153,9 +184,18 @@ impl Ledger {
             told.push(format!("{host} shows {}: {before:?} -> {after:?} ({who})", show(&path)));
         }
         if host == self.origin {
-            if actor == Some(Actor::Mirrormesh) && !self.origin_repairs {
+            let is_back = || {
+                let was = |shape: &Shape| self.was_published(&path, shape, 0);
+                self.origin_repairs && after.as_ref().is_none_or(was)
+            };
+            if actor == Some(Actor::Mirrormesh) && !is_back() {
                 let text = format!("{}: {before:?} became {after:?}", show(&path));
                 self.violation("hands off the origin", text);
+            }
+            if actor.is_none() {
+                self.crashed.insert(path.clone());
+            } else {
+                self.damaged.remove(&path);
             }
             return self.history.entry(path).or_insert_with(|| vec![None]).push(after);
         }
@@ -343,8 +383,12 @@ impl Ledger {
     fn published_as(&mut self, path: &[u8], shape: Option<&Shape>, number: usize) {
         let era = Era { from: number, shape: shape.cloned() };
         self.eras.entry(path.to_vec()).or_default().push(era);
-        if self.origin_repairs || matches!(shape, Some(Shape::Unserved)) {
+        if matches!(shape, Some(Shape::Unserved)) {
             return;
+        }
+        if shape.is_some() && self.damaged.get(path) == shape {
+            let text = format!("{} as a power cut left it: {shape:?}", show(path));
+            self.violation("damage stays", text);
         }
         let last = self.published.get(path).copied().unwrap_or(0);
         let versions = self.history.get(path);

@@ -45,6 +45,8 @@ pub(crate) enum Action {
     FailSync { host: HostId, looks_clean: bool },
     /// An operator removes a member.
     Remove { host: HostId },
+    /// The origin's docroot is renamed away, or another file system is mounted over it.
+    Vanish { mount: bool },
 }
 
 /// See the module's head.
@@ -76,7 +78,7 @@ impl Plan {
                 let on = match *name {
                     "large" => drawn.is_multiple_of(8),
                     // Only if asked for: see README.md, "Not modelled".
-                    "links" => false,
+                    "links" | "power" | "vanish" => false,
                     _ => drawn.is_multiple_of(2),
                 };
                 (*name, fixed.unwrap_or(on))
@@ -112,6 +114,7 @@ impl Plan {
             "disk-full",
             "failed-sync",
             "remove",
+            "vanish",
         ];
         for kind in kinds {
             if !self.is_on(kind) {
@@ -134,7 +137,7 @@ impl Plan {
         let nodes = self.nodes as u64;
         let host = draw.below(nodes) as usize;
         let other = (host + 1 + draw.below(nodes.saturating_sub(1).max(1)) as usize) % self.nodes;
-        let policy = draw_policy(host, draw);
+        let policy = self.draw_policy(host, draw);
         Some(match kind {
             "crash" => Action::Crash { host, policy },
             "job-crash" => Action::CrashInJob { host, policy, primitives: draw.spread(1, 400) },
@@ -155,9 +158,17 @@ impl Plan {
             }
             "disk-full" => Action::Full { host, bytes: draw.spread(1, 64 << 10) },
             "failed-sync" => Action::FailSync { host, looks_clean: draw.one_in(2) },
+            "vanish" => Action::Vanish { mount: draw.one_in(2) },
             "remove" => Action::Remove { host: 1 + draw.below(nodes - 1) as usize },
             _ => return None,
         })
+    }
+
+    fn draw_policy(&self, host: HostId, draw: &mut Draw) -> Policy {
+        let drawn = draw.pick(&Policy::ALL).copied().unwrap_or(Policy::Killed);
+        // What a power cut did is told from what users did by the times of both.
+        let loses_power = self.is_on("power") && !self.is_on("clock");
+        if host == 0 && !loses_power { Policy::Killed } else { drawn }
     }
 
     /// A pair, or everything around one host.
@@ -203,11 +214,4 @@ impl Plan {
             false => soon,
         }
     }
-}
-
-fn draw_policy(host: HostId, draw: &mut Draw) -> Policy {
-    // A power cut tears what local users wrote and nobody flushed: see "Not there yet" in README.md
-    // for what the origin does about that.
-    let drawn = draw.pick(&Policy::ALL).copied().unwrap_or(Policy::Killed);
-    if host == 0 { Policy::Killed } else { drawn }
 }

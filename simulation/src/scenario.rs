@@ -21,6 +21,8 @@ pub const MAX_NODES: usize = 16;
 pub const SWITCHES: &[(&str, &str)] = &[
     ("crash", "machines lose power, or the program is killed, at any event"),
     ("job-crash", "the same between two primitives of a job"),
+    ("power", "the origin may lose power too, where wall clocks are right"),
+    ("vanish", "the origin's docroot goes for a while, or another comes in its place"),
     ("stop", "the program is stopped and started again"),
     ("cut", "links are cut, both ways"),
     ("one-way", "links are cut in one direction"),

@@ -69,6 +69,9 @@ impl Users {
 
     /// Draws an edit and does it.
     pub(crate) fn edit(&mut self, host: HostId, disk: &SimDisk) {
+        if host == 0 && self.ledger.try_borrow().is_ok_and(|ledger| ledger.is_away) {
+            return;
+        }
         self.edits += 1;
         let number = self.edits;
         let mut draw = self.draws.of("edit", number);

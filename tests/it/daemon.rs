@@ -1,5 +1,6 @@
 //! Real daemons on loopback, seen from outside: their docroots, their command line, their wire.
 
+mod accidents;
 mod adoption;
 mod brake;
 mod changes;
@@ -13,4 +14,5 @@ mod membership;
 mod outage;
 mod refusals;
 mod sample;
+mod settings;
 mod writers;

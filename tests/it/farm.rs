@@ -126,7 +126,13 @@ impl Node {
     /// Starts the daemon and waits until it answers.
     #[track_caller]
     pub(crate) fn start(&mut self) {
-        self.spawn();
+        self.start_through(&[]);
+    }
+
+    /// The same by way of another program, which becomes the daemon.
+    #[track_caller]
+    pub(crate) fn start_through(&mut self, through: &[&str]) {
+        self.spawn_through(through);
         let began = Instant::now();
         while self.cli(&["status"]).code != 0 {
             let ended = self.daemon.as_mut().and_then(|daemon| daemon.try_wait().unwrap());
@@ -138,10 +144,19 @@ impl Node {
 
     /// Starts the daemon and waits for nothing.
     pub(crate) fn spawn(&mut self) {
+        self.spawn_through(&[]);
+    }
+
+    fn spawn_through(&mut self, through: &[&str]) {
         assert!(self.daemon.is_none(), "{} runs already", self.name);
         let log = self.place.join("log");
         let log = fs::File::options().create(true).append(true).open(log).unwrap();
         let mut command = self.command(&["run", "--die-with-parent"]);
+        if let Some((first, rest)) = through.split_first() {
+            let mut other = Command::new(first);
+            other.args(rest).arg(command.get_program()).args(command.get_args());
+            command = other;
+        }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         self.daemon = Some(command.spawn().unwrap());
     }
@@ -162,6 +177,13 @@ impl Node {
         kill_process(Pid::from_child(daemon), Signal::TERM).unwrap();
         let status = self.ended();
         assert_eq!(status.code(), Some(0), "{}: {status}\n{}", self.name, self.log_end());
+    }
+
+    /// Asks the daemon to read its settings again.
+    #[track_caller]
+    pub(crate) fn reload(&self) {
+        let daemon = self.daemon.as_ref().expect("it runs");
+        kill_process(Pid::from_child(daemon), Signal::HUP).unwrap();
     }
 
     /// Waits until the daemon ends by itself.

@@ -2,23 +2,26 @@
 //!
 //! It counts files and holds the tree, nothing else: heartbeats and document changes go on over
 //! the last published root. An origin holds what it would publish; a replica holds what it would
-//! apply, before anything moves. Time does not release a hold.
+//! apply, before anything moves. Neither time nor a restart releases a hold.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use mirrormesh_gossip::{Head, Instant, SignedHead};
+use mirrormesh_gossip::{Head, Instant, SignedHead, Wall};
 use mirrormesh_merkle::{Hash, Tree};
 
 use super::node::Node;
 use super::note::Note;
+use super::state::{self, State};
 use super::view::HeldView;
-use crate::store::{DocrootIdentity, DocrootState};
+use crate::store::{Batch, DocrootIdentity, DocrootState};
 
 /// The largest tree of this long counts.
 const MEMORY: Duration = Duration::from_secs(600);
 /// So few files may always go.
 const FEW: u64 = 20;
+/// Stands in the store for the moment of a number that no time makes old.
+const HELD: u64 = u64::MAX;
 
 /// Why the brake holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,8 +30,9 @@ pub(super) enum Hold {
     Docroot { reason: String, other: Option<DocrootIdentity> },
     /// The origin's docroot has lost too many files: it had this many.
     Lost { had: u64, has: u64 },
-    /// The target takes too many files away from this replica.
-    Target { root: Hash, removed: u64, of: u64 },
+    /// The target, of so many files, takes too many away from this replica. It holds since the head
+    /// at this position.
+    Target { root: Hash, files: u64, removed: u64, of: u64, since: (u64, u64) },
 }
 
 impl Hold {
@@ -63,9 +67,14 @@ pub(super) struct Brake {
     hold: Option<Hold>,
     /// File counts of published trees, each with its moment, falling: the first is the largest.
     published: VecDeque<(Instant, u64)>,
+    /// What an origin's docroot is compared with from a hold over lost files on, until it has half
+    /// of that again or somebody confirms; holds for other reasons may come and go meanwhile.
+    had: Option<u64>,
+    /// The number of files in the store for the next start, and whether it is that of a hold.
+    stored: Option<(bool, u64)>,
     /// The target that may be applied.
     passes: Option<Hash>,
-    /// Files of the last target that was let through.
+    /// Files of the newest target that was let through.
     let_through: u64,
     /// The next published head is a confirmed drop.
     pub(super) confirmed: bool,
@@ -81,7 +90,7 @@ impl Brake {
     /// A docroot that is half copied is weighed as what it is being brought to: its first copy
     /// goes on while the origin changes.
     fn is_too_much(&self, removed: u64, files: u64) -> bool {
-        removed > FEW && removed.saturating_mul(2) > files.max(self.let_through)
+        removed > FEW && removed.saturating_mul(2) > self.measure(files)
     }
 
     /// Whether anything is held.
@@ -94,9 +103,28 @@ impl Brake {
         matches!(self.hold, Some(Hold::Target { root, .. }) if root != target)
     }
 
+    /// The head from which on a target is held.
+    fn held_since(&self) -> Option<(u64, u64)> {
+        match self.hold {
+            Some(Hold::Target { since, .. }) => Some(since),
+            _ => None,
+        }
+    }
+
     /// Whether a target has been let through.
     pub(super) fn passes(&self, target: Hash) -> bool {
         self.passes == Some(target)
+    }
+
+    /// Lets a target through.
+    fn let_pass(&mut self, root: Hash, files: u64) {
+        self.passes = Some(root);
+        self.let_through = files;
+    }
+
+    /// Of how many files of a replica more than half may not go.
+    fn measure(&self, files: u64) -> u64 {
+        self.let_through.max(files)
     }
 
     /// What is held, for people.
@@ -126,52 +154,120 @@ impl Brake {
         self.forget(now);
         self.published.front().map_or(0, |(_, files)| *files)
     }
+
+    /// Puts what the next start must know into a batch, if it is news.
+    pub(super) fn put(&mut self, batch: &mut Batch, wall: Wall) {
+        let next = match (self.had, self.published.front()) {
+            (Some(had), _) => Some((true, had)),
+            (None, Some((_, files))) => Some((false, *files)),
+            (None, None) => None,
+        };
+        if next == self.stored {
+            return;
+        }
+        self.stored = next;
+        match next {
+            Some((true, had)) => state::put(batch, state::BRAKE, state::pair(HELD, had)),
+            Some((false, files)) => {
+                state::put(batch, state::BRAKE, state::pair(wall.0.max(0) as u64, files));
+            }
+            None => state::remove(batch, state::BRAKE),
+        }
+    }
 }
 
 impl Node {
+    /// Goes on where the last run ended: what was published counts, and what was held is held.
+    pub(super) fn begin_brake(&mut self, state: &State<'_>) {
+        if !self.is_origin() {
+            return;
+        }
+        let stored = state.get(state::BRAKE);
+        match stored.as_deref().and_then(state::unpair) {
+            Some((HELD, had)) => self.brake.had = Some(had),
+            Some((at, files)) => {
+                let age = self.wall.0.saturating_sub(at as i64);
+                if age <= MEMORY.as_nanos() as i64 {
+                    self.brake.remember(self.now, files);
+                }
+            }
+            None => {}
+        }
+        if let Some(tree) = self.published_tree() {
+            self.brake.remember(self.now, tree.files);
+        }
+    }
+
     /// Whether the origin may publish a tree with so many files.
     pub(super) fn brake_lets_publish(&mut self, files: u64) -> bool {
         if self.brake.confirmed {
             return true;
         }
-        let had = match self.brake.hold {
-            Some(Hold::Docroot { .. }) => return false,
-            // A hold keeps the number it was compared with.
-            Some(Hold::Lost { had, .. }) => had,
-            _ => self.brake.largest(self.now),
-        };
+        if matches!(self.brake.hold, Some(Hold::Docroot { .. })) {
+            return false;
+        }
+        let had = self.brake.had.unwrap_or_else(|| self.brake.largest(self.now));
         let published = self.published_tree().map_or(0, |tree| tree.files);
         let emptied = files == 0 && published > 0;
         let halved = files.saturating_mul(2) < had && had - files > FEW;
         if emptied || halved {
-            self.hold(Hold::Lost { had: had.max(published), has: files });
+            let had = had.max(published);
+            self.brake.had = Some(had);
+            self.hold(Hold::Lost { had, has: files });
+            self.store_brake();
             return false;
         }
+        self.brake.had = None;
         if self.brake.hold.is_some() {
             self.release("recovery");
         }
+        self.store_brake();
         true
     }
 
-    /// Judges what a replica's target takes away.
-    pub(super) fn weigh_for_brake(&mut self, target: Tree, signed: &SignedHead, removed: u64) {
-        let too_many = self.brake.is_too_much(removed, self.current.files);
-        let confirmed = signed.peek().is_ok_and(|head| self.drop_is_confirmed(&head));
-        if !too_many || confirmed {
-            self.brake.passes = Some(target.root);
-            self.brake.let_through = target.files;
-            if matches!(self.brake.hold, Some(Hold::Target { .. })) {
-                self.release(if too_many { "confirm" } else { "later head" });
-            }
-        } else {
-            let of = self.current.files.max(self.brake.let_through);
-            self.hold(Hold::Target { root: target.root, removed, of });
+    fn store_brake(&mut self) {
+        let mut batch = Batch::default();
+        self.brake.put(&mut batch, self.wall);
+        if !batch.writes.is_empty() {
+            self.persist(batch, false, Vec::new());
         }
     }
 
-    /// Whether a drop was confirmed between the head this docroot last equalled and this one.
+    /// Judges what a replica's target takes away.
+    pub(super) fn weigh_for_brake(&mut self, target: &Tree, signed: &SignedHead, removed: u64) {
+        let Ok(head) = signed.peek() else { return };
+        let of = self.brake.measure(self.current.files);
+        let too_many = self.brake.is_too_much(removed, self.current.files);
+        if !too_many || self.drop_is_confirmed(&head) {
+            self.let_pass(target, if too_many { "confirm" } else { "later head" });
+        } else {
+            let (root, files) = (target.root, target.files);
+            let since = self.brake.held_since().unwrap_or(head.position());
+            self.hold(Hold::Target { root, files, removed, of, since });
+        }
+    }
+
+    /// A head was taken: it may say that what is held was confirmed.
+    pub(super) fn brake_hears(&mut self, head: &Head, target: &Tree) {
+        if self.brake.held_since().is_some() && self.drop_is_confirmed(head) {
+            self.let_pass(target, "confirm");
+        }
+    }
+
+    fn let_pass(&mut self, target: &Tree, by: &'static str) {
+        self.brake.let_pass(target.root, target.files);
+        if self.brake.held_since().is_some() {
+            self.release(by);
+        }
+    }
+
+    /// Whether a drop was confirmed between the head this docroot last equalled and this one, or
+    /// since this node holds.
     fn drop_is_confirmed(&self, head: &Head) -> bool {
-        self.follow.applied.as_ref().is_some_and(|applied| head.confirms_drop_since(Some(applied)))
+        let applied = self.follow.applied.as_ref();
+        let held = self.brake.held_since();
+        applied.is_some_and(|applied| head.confirms_drop_since(Some(applied)))
+            || held.is_some_and(|since| head.confirmed_drop > Some(since))
     }
 
     /// What the docroot itself is.
@@ -238,6 +334,13 @@ impl Node {
         self.note(Note::Released { by });
     }
 
+    /// The next head says that a drop was confirmed, to replicas that hold too.
+    pub(super) fn confirm_drop(&mut self) {
+        self.brake.confirmed = true;
+        self.brake.had = None;
+        self.brake.published.clear();
+    }
+
     /// An operator confirms what is held. Returns what it was.
     pub(super) fn confirm_hold(&mut self) -> Option<Hold> {
         let hold = self.brake.hold.clone()?;
@@ -246,14 +349,8 @@ impl Node {
             Hold::Docroot { other: Some(identity), .. } => self.take_docroot(*identity),
             // Nothing is there: it may be another directory the next time.
             Hold::Docroot { other: None, .. } => self.look_at_everything(),
-            Hold::Lost { .. } => {
-                self.brake.confirmed = true;
-                self.brake.published.clear();
-            }
-            Hold::Target { root, .. } => {
-                self.brake.passes = Some(*root);
-                self.brake.let_through = 0;
-            }
+            Hold::Lost { .. } => self.confirm_drop(),
+            Hold::Target { root, files, .. } => self.brake.let_pass(*root, *files),
         }
         Some(hold)
     }

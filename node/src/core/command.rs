@@ -84,8 +84,6 @@ pub enum Command {
         /// The other.
         right: String,
     },
-    /// Read this node's own settings again.
-    Reload,
     /// End, with everything durable.
     Stop,
 }

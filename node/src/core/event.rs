@@ -21,6 +21,7 @@ use mirrormesh_gossip::{Instant, NodeId, Wall};
 use super::command::{Answer, Command, CommandId};
 use super::hint::Hint;
 use super::note::Note;
+use super::setup::Settings;
 use crate::store::{Done, Job, JobError, JobId};
 
 /// The moment at which an event is handled.
@@ -135,6 +136,8 @@ pub enum Event {
     },
     /// The operator no longer waits for an answer.
     Cancelled(CommandId),
+    /// Settings that may change while the node runs were read again.
+    Settings(Settings),
 }
 
 /// Something on a stream.

@@ -139,6 +139,14 @@ impl Follow {
         found.map(|(_, bytes)| bytes.clone())
     }
 
+    /// Follows nothing any more.
+    pub(super) fn forget_offers(&mut self) {
+        self.clear_offers();
+        self.journal = None;
+        self.pending_walk = None;
+        self.walking = None;
+    }
+
     fn clear_offers(&mut self) {
         self.offers.clear();
         self.offer_bytes = 0;
@@ -188,21 +196,7 @@ impl Node {
             }
             Ok(HeadVerdict::NeedDocument(_)) => self.ask_head(connection, 0),
             Ok(HeadVerdict::NeedProof(epoch)) => self.ask_head(connection, epoch),
-            Err(Refusal::Equivocation(proof)) => {
-                let seq = proof.heads().0.peek().map_or(0, |head| head.seq);
-                let mut batch = Batch::default();
-                state::put(&mut batch, state::EQUIVOCATION, proof.encode());
-                self.persist(batch, true, Vec::new());
-                self.refuse(peer, "equivocation", "two heads with one number");
-                if !self.warnings.contains_key("equivocation") {
-                    self.warnings.insert(
-                        "equivocation",
-                        format!("the origin signed two different heads number {seq}; waiting for a new term"),
-                    );
-                    self.note(Note::Equivocation { seq });
-                }
-                self.renew_term();
-            }
+            Err(Refusal::Equivocation(proof)) => self.contradicted(connection, peer, &proof),
             Err(Refusal::BelowFence) => {
                 // A peer that is behind is told what is newer; it is no offence.
                 *self.refused.entry("old-head").or_default() += 1;
@@ -286,7 +280,8 @@ impl Node {
 
     /// The newest tree whose nodes are held and that heads lead on from.
     fn base(&self) -> Tree {
-        self.follow.target.unwrap_or(self.current)
+        let published = self.published_tree().filter(|_| self.is_origin());
+        published.or(self.follow.target).unwrap_or(self.current)
     }
 
     fn tree_at_hand(&self, root: Hash) -> Option<Tree> {
@@ -338,8 +333,8 @@ impl Node {
     pub(super) fn proved(&mut self, signed: SignedHead, result: Result<Done, JobError>) {
         match result {
             Ok(Done::Prove(proved)) => {
-                if self.base().root == self.current.root {
-                    self.weigh_for_brake(proved.tree, &signed, proved.removed);
+                if self.base().root == self.current.root && !self.is_origin() {
+                    self.weigh_for_brake(&proved.tree, &signed, proved.removed);
                 }
                 self.accept_target(signed, proved.tree, proved.parcel, "delta");
             }
@@ -399,9 +394,11 @@ impl Node {
             .map(|offer| offer.heard);
         self.follow.drop_offers(head.position());
         self.follow.target = Some(tree);
+        self.brake_hears(&head, &tree);
         self.keep_root(tree.root);
         self.follow.walk_needed = false;
-        let direct = parcel.filter(|_| from.root == self.current.root);
+        // An origin's docroot may hold edits that nobody has seen yet.
+        let direct = parcel.filter(|_| from.root == self.current.root && !self.is_origin());
         self.transfer.target_changed(tree, direct, self.current.root, self.now);
         if self.current.root != tree.root || since.is_some() {
             self.follow.behind_since.get_or_insert(since.unwrap_or(self.now));

@@ -36,6 +36,8 @@ pub(crate) enum Purpose {
     Persist { then: Vec<Then> },
     /// Keeps published entries of an origin's damaged files.
     Disown,
+    /// Takes up what a forgotten head published.
+    TakeUp,
     /// Makes the delta for a head to be published.
     MakeDelta,
     /// Reads for a peer.
@@ -101,6 +103,7 @@ impl Jobs {
                 | Purpose::Apply { .. }
                 | Purpose::MakeDelta
                 | Purpose::Disown
+                | Purpose::TakeUp
                 | Purpose::Verify { repair: true, .. }
                 | Purpose::Collect
         );

@@ -10,6 +10,7 @@
 
 mod brake;
 pub mod command;
+mod contradiction;
 mod dirty;
 pub mod event;
 mod fetch;
@@ -42,5 +43,5 @@ pub use event::*;
 pub use hint::{Hint, HintKind};
 pub use node::Node;
 pub use note::{Level, Note};
-pub use setup::{Setup, SetupError};
+pub use setup::{Settings, Setup, SetupError};
 pub use view::View;

@@ -154,6 +154,7 @@ impl Node {
         self.document_changed();
         let mut batch = Batch::default();
         self.begin_returning(state);
+        self.begin_brake(state);
         state::put(&mut batch, state::BOOT, self.setup.boot.clone());
         let mut then = Vec::new();
         if self.is_origin() {
@@ -213,6 +214,7 @@ impl Node {
             Event::Barrier { barrier, covered } => self.barrier(barrier, covered),
             Event::Command { id, command } => self.command(id, command),
             Event::Cancelled(id) => self.cancelled(id),
+            Event::Settings(settings) => self.setup.settings = settings,
         }
     }
 
@@ -277,6 +279,7 @@ impl Node {
             Purpose::Stage { content, step } => self.staged(content, step, result),
             Purpose::Persist { then } => self.persisted(then, result),
             Purpose::Disown => self.disowned(result),
+            Purpose::TakeUp => self.took_up(result),
             Purpose::MakeDelta => self.made_delta(result),
             Purpose::Serve { stream } => {
                 self.serve.read(stream, result.ok(), &mut self.jobs, &mut self.out);
@@ -323,7 +326,7 @@ impl Node {
     }
 
     pub(super) fn keep_left(&self) -> u64 {
-        self.setup.keep_bytes.saturating_sub(self.kept.1)
+        self.setup.settings.keep_bytes.saturating_sub(self.kept.1)
     }
 
     /// Follows a new document: roster, excludes.
@@ -387,7 +390,11 @@ impl Node {
             self.flushing = true;
             self.unflushed = None;
             let mut batch = Batch::default();
-            state::put(&mut batch, state::DURABLE_UNTIL, self.wall.0.to_be_bytes().to_vec());
+            // An origin that has not yet heard what it published before is as it was then.
+            if !self.publish.returning.is_open() {
+                let until = self.wall.0.to_be_bytes().to_vec();
+                state::put(&mut batch, state::DURABLE_UNTIL, until);
+            }
             self.persist(batch, true, vec![Then::Flushed]);
         }
     }

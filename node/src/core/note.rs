@@ -122,6 +122,9 @@ notes! {
     /// This node's own disk was rolled back.
     Warning RolledBack { /// Newest sequence number that others know.
         seq: u64 } = "rolled-back";
+    /// A head that left before it was durable is known again.
+    Info TakenUp { /// Sequence number.
+        seq: u64 } = "taken-up";
     /// Files damaged by a power cut were found.
     Warning Damaged { /// How many.
         count: u64 } = "damaged";

@@ -70,9 +70,6 @@ impl Node {
                 self.verify_on(id, repair, None);
             }
             Command::Diff { left, right } => self.diff(id, &left, &right),
-            Command::Reload => {
-                self.answer_done(id, "the settings were read again".into());
-            }
             Command::Stop => {
                 self.answer_done(id, "stopping".into());
                 self.stop();
@@ -158,11 +155,25 @@ impl Node {
         if let Some(held) = self.brake.view() {
             let member = self.name_of(&self.id);
             lines.push(HoldLine { member, reason: held.reason, deletes: held.deletes });
-            if !list {
-                self.confirm_hold();
-            }
+        } else if self.is_origin() {
+            lines = self.held_by_members();
+        }
+        if !list && self.brake.holds() {
+            self.confirm_hold();
+        } else if !list && !lines.is_empty() {
+            self.confirm_drop();
         }
         self.answer(id, Answer::Held(lines), true);
+    }
+
+    /// What connected members say they hold.
+    fn held_by_members(&self) -> Vec<HoldLine> {
+        let live = self.peers.members.iter().filter(|(_, peer)| peer.primary.is_some());
+        live.filter_map(|(id, peer)| {
+            let (reason, deletes) = peer.report.as_ref()?.held.clone()?;
+            Some(HoldLine { member: self.name_of(id), reason, deletes })
+        })
+        .collect()
     }
 
     fn config_replace(&mut self, id: CommandId, text: &str) {

@@ -119,7 +119,7 @@ impl Node {
         self.reserve_numbers();
         self.advance_returning();
         self.advance_joins();
-        self.advance_rolled_back();
+        self.advance_unremembered();
         if self.transfer.takes_back() {
             self.advance_transfer();
         }
@@ -228,8 +228,9 @@ impl Node {
         let confirms_drop = std::mem::take(&mut self.brake.confirmed);
         let tree = self.current;
         let draft = self.draft.clone();
-        let Some((push, batch)) = self.sign(tree, delta, draft, confirms_drop) else { return };
+        let Some((push, mut batch)) = self.sign(tree, delta, draft, confirms_drop) else { return };
         self.brake.remember(self.now, tree.files);
+        self.brake.put(&mut batch, self.wall);
         self.push_to_all(push, inline);
         let first = self.draft.take().is_some();
         self.persist(batch, first, Vec::new());

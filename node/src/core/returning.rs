@@ -1,33 +1,47 @@
 //! An origin that starts again: what did it publish before?
 //!
 //! Beside its first scan, and for at most a second, it waits for what the members know of its own
-//! term; each says so in its hello. A head above the block of numbers this node had durably
-//! reserved proves that its disk was rolled back: then every path that still is as its own last
-//! durable tree says takes the published entry, and only what was edited since is published.
+//! term; each says so in its hello, and whoever knows more is asked for it. A head above the block
+//! of numbers this node had durably reserved, or much later than its last durable moment, proves
+//! that its disk was rolled back: then every path that still is as its own last durable tree says
+//! takes the published entry, and only what was edited since is published.
+//!
+//! Any other head that it does not remember left before it was durable. It is taken up: the index
+//! gets what it published, and the docroot is scanned again, so that only what differs from it is
+//! published, and what cannot be read stays as it was published.
 
 use std::time::Duration;
 
-use mirrormesh_gossip::{Head, Instant, NodeId, SignedHead};
+use mirrormesh_gossip::{Head, Instant, NodeId, SignedHead, Wall};
 use mirrormesh_merkle::{Time, Tree};
 
+use super::jobs::Purpose;
 use super::node::Node;
 use super::note::Note;
 use super::publish::RETURN_WAIT;
 use super::state::{self, State};
 use super::wire::Push;
-use crate::store::DamageBounds;
+use crate::store::{DamageBounds, Done, Durability, Job, JobError, TakeUp};
 
 /// See the module's head.
 #[derive(Debug, Default)]
 pub(super) struct Returning {
     /// Nothing is published before this moment, unless every member has said what it knows.
     until: Option<Instant>,
+    /// The newest head that a member claims to know and was asked for.
+    expects: Option<(u64, u64)>,
     /// Numbers at or above this were never durably reserved before the start.
     bound: u64,
+    /// The last durable moment before the start, by the wall clock in nanoseconds.
+    durable_until: i64,
     /// The tree of the last durable state, when the disk proved to be rolled back.
     pub(super) rolled_back: Option<Tree>,
     /// The tree at the start.
     start: Option<Tree>,
+    /// A forgotten head is being taken up since this moment.
+    takes_up: Option<Instant>,
+    /// The scan after that is not over.
+    rescans: bool,
     /// What a power cut may have damaged.
     pub(super) damage: Option<DamageBounds>,
 }
@@ -35,14 +49,27 @@ pub(super) struct Returning {
 impl Returning {
     /// Whether nothing may be published yet.
     pub(super) fn is_open(&self) -> bool {
-        self.until.is_some() || self.rolled_back.is_some()
+        self.until.is_some()
+            || self.rolled_back.is_some()
+            || self.takes_up.is_some()
+            || self.rescans
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.until
+        let gives_up = self.takes_up.map(|since| since + TAKE_UP);
+        self.until.into_iter().chain(gives_up).min()
     }
 }
 
+/// What changed so long after the last durable mark was changed without this node.
+const SLACK: Duration = Duration::from_secs(10);
+/// How long a member may take to show a head that it claims to know.
+const ANSWER: Duration = Duration::from_secs(5);
+/// A forgotten head so long after the last durable moment was not forgotten by a crash: what is
+/// committed is flushed soon.
+const ROLLBACK: Duration = Duration::from_secs(60);
+/// So long members may take to show the tree of a forgotten head.
+const TAKE_UP: Duration = Duration::from_secs(10);
 /// Files published in this time before the last durable mark are read again after a power cut.
 const SUSPECT: Duration = Duration::from_secs(120);
 
@@ -55,16 +82,24 @@ fn time_of(nanoseconds: i64) -> Time {
 
 impl Node {
     pub(super) fn begin_returning(&mut self, state: &State<'_>) {
-        if !self.is_origin() || self.authority.head().is_none() {
-            return;
-        }
         let boot = state.get(state::BOOT);
         let unclean = boot.is_some_and(|boot| boot != self.setup.boot.as_bytes());
+        if !self.is_origin() {
+            let relaxed = self.setup.settings.durability == Durability::Relaxed;
+            self.watching.verifies = unclean && relaxed;
+            return;
+        }
+        if self.authority.head().is_none() {
+            return;
+        }
         let returning = &mut self.publish.returning;
+        let until = state.number(state::DURABLE_UNTIL) as i64;
+        returning.durable_until = until;
         if unclean {
-            let until = state.number(state::DURABLE_UNTIL) as i64;
             let since = time_of(until.saturating_sub(SUSPECT.as_nanos() as i64));
-            returning.damage = Some(DamageBounds { since, boot: time_of(self.setup.boot_wall.0) });
+            let until = time_of(until.saturating_add(SLACK.as_nanos() as i64));
+            let boot = time_of(self.setup.boot_wall.0);
+            returning.damage = Some(DamageBounds { since, until, boot });
         }
         returning.bound = self.sequence.durable_bound();
         returning.start = Some(self.current);
@@ -78,9 +113,20 @@ impl Node {
         let Some(until) = self.publish.returning.until else { return };
         let all = self.peers.members.values().all(|peer| peer.primary.is_some());
         let asking = self.follow.newest_offer().is_some();
+        let known = self.authority.head().map(Head::position);
+        let asking = asking || self.publish.returning.expects > known;
         if until <= self.now || all && !asking {
             self.publish.returning.until = None;
         }
+    }
+
+    /// A member says that it knows a head that this node does not, and is asked for it.
+    pub(super) fn returning_expects(&mut self, position: (u64, u64)) {
+        let returning = &mut self.publish.returning;
+        if returning.until.is_some() && returning.expects.is_none() {
+            returning.until = Some(self.now + ANSWER);
+        }
+        returning.expects = returning.expects.max(Some(position));
     }
 
     /// A head of this origin's own term that it does not know. Published by an earlier run.
@@ -92,13 +138,17 @@ impl Node {
         push: Push,
     ) {
         self.sequence.raise_above(head.seq);
-        if head.seq < self.publish.returning.bound {
-            // From the block this node had reserved: a head that was not yet durable when it was
-            // killed. What it said lies in the docroot, and is published again.
-            return;
+        let durable_until = Wall(self.publish.returning.durable_until);
+        let is_late = head.time.0 > durable_until.after(ROLLBACK).0;
+        if head.seq < self.publish.returning.bound && !is_late {
+            // From the block this node had reserved: it was not yet durable when the end came.
+            self.publish.returning.takes_up.get_or_insert(self.now);
+            return self.offer(from, signed, head, push);
         }
         if self.publish.returning.rolled_back.is_none() {
             self.note(Note::RolledBack { seq: head.seq });
+            // Those of heartbeats are known to nobody who would tell: a clock has gone beyond them.
+            self.heartbeats.raise_above(self.wall.0.max(0) as u64 / 1_000_000_000);
             let start = self.publish.returning.start.unwrap_or(self.current);
             self.publish.returning.rolled_back = Some(start);
             self.warnings.insert(
@@ -109,21 +159,64 @@ impl Node {
         self.offer(from, signed, head, push);
     }
 
-    /// After a rollback: follows the newest head of the own term, then brings every path that was
-    /// not edited in line with it.
-    pub(super) fn advance_rolled_back(&mut self) {
-        if self.publish.returning.rolled_back.is_none() {
+    /// Follows the newest head of the own term. After a rollback, every path that was not edited is
+    /// brought in line with it; else it is taken up.
+    pub(super) fn advance_unremembered(&mut self) {
+        let returning = &mut self.publish.returning;
+        if returning.rescans && self.watching.scanned {
+            returning.rescans = false;
+            returning.damage = None;
+        }
+        if returning.rolled_back.is_none() && returning.takes_up.is_none() {
             return;
         }
+        if returning.takes_up.is_some_and(|since| since + TAKE_UP <= self.now)
+            && returning.rolled_back.is_none()
+        {
+            // Nobody shows its tree: what the docroot holds is published, as of any origin alone.
+            returning.takes_up = None;
+            return self.follow.forget_offers();
+        }
         self.advance_follow();
-        if self.follow.newest_offer().is_none() && self.watching.scanned {
+        if self.follow.newest_offer().is_some() {
+            return;
+        }
+        if self.publish.returning.rolled_back.is_none() {
+            self.take_up();
+        } else if self.watching.scanned {
             self.advance_transfer();
         }
+    }
+
+    fn take_up(&mut self) {
+        let Some(published) = self.published_tree().filter(|_| !self.jobs.is_busy()) else {
+            return;
+        };
+        let before = std::mem::take(&mut self.follow.before);
+        self.persist(before, false, Vec::new());
+        let job = Job::TakeUp(TakeUp { current: self.current, published });
+        self.jobs.start(job, Purpose::TakeUp, &mut self.out);
+    }
+
+    pub(super) fn took_up(&mut self, result: Result<Done, JobError>) {
+        if let Ok(Done::TakeUp(tree)) = result {
+            self.current = tree;
+            self.unflushed.get_or_insert(self.now);
+        }
+        if let Some((seq, files)) = self.authority.head().map(|head| (head.seq, head.files)) {
+            self.note(Note::TakenUp { seq });
+            self.brake.remember(self.now, files);
+        }
+        self.publish.returning.takes_up = None;
+        self.publish.returning.rescans = true;
+        self.watching.begin_again();
+        self.look_at_everything();
     }
 
     /// The pass that takes published entries back after a rollback is over.
     pub(super) fn rollback_settled(&mut self) {
         self.publish.returning.rolled_back = None;
+        self.publish.returning.takes_up = None;
         self.warnings.remove("rolled-back");
     }
 }

@@ -166,13 +166,17 @@ impl Node {
         self.note(Note::Connected { peer });
         self.hurry_heartbeat();
         let own = self.authority.head().map_or((0, 0), |head| head.position());
-        let has_news = own > (hello.epoch, hello.seq) || self.is_origin();
+        let theirs = (hello.epoch, hello.seq);
+        // An origin that does not remember what it published must not contradict it.
+        let has_news = own > theirs || own == theirs && self.is_origin();
         if let Some(bytes) = self.newest_push().filter(|_| has_news) {
             self.out.push(Effect::Frame { connection, bytes });
         }
-        if own < (hello.epoch, hello.seq) {
+        if own < theirs {
             self.ask_head(connection, 0);
+            self.returning_expects(theirs);
         }
+        self.look_at_lost();
         if peer == *self.authority.origin() {
             self.ask_only(connection);
             self.transfer.retry_now(self.now);

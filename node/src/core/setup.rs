@@ -1,8 +1,17 @@
-//! What a node is told at its start and does not change.
+//! What a node is told at its start.
 
 use mirrormesh_gossip::{NodeId, SecretKey, Wall};
 
 use crate::store::Durability;
+
+/// Settings that may change while a node runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// Whether data is flushed before it becomes visible.
+    pub durability: Durability,
+    /// Most bytes that may be set aside in all.
+    pub keep_bytes: u64,
+}
 
 /// This node's own settings, checked.
 #[derive(Debug)]
@@ -13,10 +22,8 @@ pub struct Setup {
     pub docroot: String,
     /// Where this node can be dialled, `host:port`.
     pub addresses: Vec<String>,
-    /// Whether data is flushed before it becomes visible.
-    pub durability: Durability,
-    /// Most bytes that may be set aside in all.
-    pub keep_bytes: u64,
+    /// What may change while it runs.
+    pub settings: Settings,
     /// Identity of this boot of the machine.
     pub boot: String,
     /// When this boot of the machine began.

@@ -28,6 +28,9 @@ pub(crate) const DRAFT: &str = "core/draft";
 pub(crate) const APPLIED: &str = "core/applied";
 /// Device and inode of the docroot (8 bytes each, big-endian).
 pub(crate) const DOCROOT: &str = "core/docroot";
+/// A moment (wall time in nanoseconds, or all ones while the brake holds) and the files with which
+/// the brake compares (8 bytes each, big-endian).
+pub(crate) const BRAKE: &str = "core/brake";
 /// Identity of the boot in which this node last ran; removed by a clean stop.
 pub(crate) const BOOT: &str = "core/boot";
 /// Everything published up to this wall time is durable (8 bytes, big-endian).

@@ -187,6 +187,21 @@ impl Transfer {
             || self.pass.as_ref().is_some_and(|pass| pass.only.is_some())
     }
 
+    /// A pass is over: its errors are those there are. One that met what is to be looked at first
+    /// did not try all: what failed before stays listed.
+    fn take_errors(&mut self, tried_not_all: bool) {
+        let mut errors = std::mem::take(&mut self.new_errors);
+        self.errors_more = std::mem::take(&mut self.new_errors_more);
+        if tried_not_all {
+            for (path, reason) in std::mem::take(&mut self.errors) {
+                if errors.len() < MAX_ERRORS {
+                    errors.entry(path).or_insert(reason);
+                }
+            }
+        }
+        self.errors = errors;
+    }
+
     pub(super) fn fail(&mut self, path: Path, reason: String) {
         if self.new_errors.len() < MAX_ERRORS {
             self.new_errors.insert(path, reason);
@@ -233,14 +248,8 @@ impl Node {
     }
 
     fn begin_pass(&mut self, target: Tree) -> bool {
-        let only = if !self.transfer.take_back.is_empty() {
-            let paths: Vec<Path> =
-                std::mem::take(&mut self.transfer.take_back).into_iter().collect();
-            Some(paths)
-        } else {
-            None
-        };
-        if self.current.root == target.root && only.is_none() {
+        let takes_back = !self.transfer.take_back.is_empty();
+        if self.current.root == target.root && !takes_back {
             self.transfer.retry_at = None;
             self.transfer.retries = 0;
             self.transfer.errors.clear();
@@ -253,6 +262,8 @@ impl Node {
         if self.transfer.retry_at.is_some_and(|at| at > self.now) {
             return false;
         }
+        let only: Option<Vec<Path>> =
+            takes_back.then(|| std::mem::take(&mut self.transfer.take_back).into_iter().collect());
         self.transfer.retry_at = None;
         self.transfer.passes += 1;
         self.transfer.pass = Some(Pass {
@@ -295,7 +306,7 @@ impl Node {
         if let Ok(Done::Weigh(weight)) = result {
             self.transfer.pending = (weight.files, weight.bytes);
             if let Some(signed) = self.authority.signed_head().cloned() {
-                self.weigh_for_brake(target, &signed, weight.removed);
+                self.weigh_for_brake(&target, &signed, weight.removed);
             }
         }
     }
@@ -325,7 +336,7 @@ impl Node {
             inline: ready.inline,
             current: self.current,
             target,
-            durability: self.setup.durability,
+            durability: self.setup.settings.durability,
             before,
             keep_bytes: self.keep_left(),
             excludes: Arc::clone(&self.excludes),
@@ -472,18 +483,20 @@ impl Node {
         let paths: Vec<Path> = self.transfer.errors.keys().cloned().collect();
         self.transfer.disowning = paths;
         self.transfer.lost.extend(self.transfer.errors.keys().map(|path| {
-            let reason = "damaged, and no member serves it: run `mirrormesh verify --repair` when \
-                          one does, or write the file again";
+            let reason = "damaged, and nobody serves it: it comes back when a member does; or \
+                          write the file again";
             (path.clone(), reason.to_string())
         }));
+        self.transfer.errors.clear();
         self.start_disown(published);
     }
 
     fn start_disown(&mut self, published: Tree) {
-        if self.jobs.is_busy() {
+        if self.jobs.is_busy() || self.transfer.retry_at.is_some_and(|at| at > self.now) {
             return;
         }
-        let paths = std::mem::take(&mut self.transfer.disowning);
+        // They stand until it is done: nothing is published before.
+        let paths = self.transfer.disowning.clone();
         let job = Job::Disown(Disown { paths, current: self.current, published });
         self.jobs.start(job, Purpose::Disown, &mut self.out);
     }
@@ -492,11 +505,16 @@ impl Node {
         if let Ok(Done::Disown(tree)) = result {
             self.current = tree;
             self.unflushed.get_or_insert(self.now);
+            self.transfer.disowning.clear();
+        } else {
+            self.pause_retry();
         }
     }
 
     pub(super) fn abandon_pass(&mut self) {
-        self.transfer.pass = None;
+        // What an origin takes back is not published as it lies because a pass came to nothing.
+        let only = self.transfer.pass.take().and_then(|pass| pass.only);
+        self.transfer.take_back.extend(only.into_iter().flatten());
         for (_, ready) in std::mem::take(&mut self.transfer.ready) {
             // A large file that is staged is found to be so when it is planned again.
             if let Some(content) = ready.large {
@@ -532,8 +550,7 @@ impl Node {
             self.rollback_settled();
         }
         self.transfer.pass = None;
-        self.transfer.errors = std::mem::take(&mut self.transfer.new_errors);
-        self.transfer.errors_more = std::mem::take(&mut self.transfer.new_errors_more);
+        self.transfer.take_errors(looks);
         if self.transfer.errors.is_empty() {
             self.transfer.asked_in_vain = 0;
         } else if self.is_origin() {

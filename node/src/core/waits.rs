@@ -221,7 +221,8 @@ impl Node {
 
     /// Paths in error on this node and on the members in scope.
     fn error_lines(&self, scope: &WaitScope) -> Vec<PathLine> {
-        let own = self.transfer.errors.iter().map(|(path, reason)| PathLine {
+        let own = self.transfer.errors.iter().chain(&self.transfer.lost);
+        let own = own.map(|(path, reason)| PathLine {
             path: path.as_bytes().to_vec().into(),
             what: format!("{}: {reason}", self.name_of(&self.id)),
         });

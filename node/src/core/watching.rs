@@ -63,6 +63,8 @@ pub(super) struct Watching {
     uncovered: bool,
     /// Whether a scan was finished since the start.
     pub(super) scanned: bool,
+    /// The first scan reads every file again.
+    pub(super) verifies: bool,
     pub(super) examined: u64,
     next_scan: Option<Instant>,
     next_docroot_check: Option<Instant>,
@@ -108,6 +110,12 @@ impl Watching {
             && !self.hash_queue.values().any(older)
             && !self.hashing.values().any(older)
             && !self.hashed.iter().any(|(_, since)| older(since))
+    }
+
+    /// The next scan is like the first after the start.
+    pub(super) fn begin_again(&mut self) {
+        self.scanned = false;
+        self.listed = false;
     }
 
     /// Whether a scan is under way.
@@ -194,11 +202,23 @@ impl Node {
             give_up: self.lists.given_up(self.now),
             inline: self.is_origin(),
             limits: if self.authority.head().is_none() { FIRST_LIMITS } else { LIMITS },
-            rehash: false,
+            rehash: self.watching.verifies && !self.watching.scanned || self.looks_at_lost(&looks),
             judgement,
         });
         self.jobs.start(job, Purpose::Observe { looks, oldest }, &mut self.out);
         true
+    }
+
+    /// Whether something is looked at that was damaged and could not be taken back.
+    fn looks_at_lost(&self, looks: &[Look]) -> bool {
+        looks.iter().any(|look| self.transfer.lost.contains_key(&look.path))
+    }
+
+    /// Somebody came who may serve what was damaged.
+    pub(super) fn look_at_lost(&mut self) {
+        for path in self.transfer.lost.keys() {
+            self.dirty.look(path.clone(), Depth::Name, self.now);
+        }
     }
 
     /// A file with several names has changed: no hint names the others. At most one scan in a while.
@@ -220,7 +240,9 @@ impl Node {
             .filter(|look| self.watching.vanished.remove(&look.path).is_some())
             .map(|look| look.path.clone())
             .collect();
-        let damage = self.publish.returning.damage.filter(|_| !self.watching.scanned);
+        let again_damaged = self.looks_at_lost(looks);
+        let damage =
+            self.publish.returning.damage.filter(|_| !self.watching.scanned || again_damaged);
         // What went before a crash may be published as gone, and is not brought back.
         let waits = self.watching.scanned && self.watching.vanished.len() < MAX_VANISHED;
         Judgement { vanished: waits.then_some(again), damage }
@@ -272,7 +294,10 @@ impl Node {
         }
         if !observed.damaged.is_empty() {
             self.note(Note::Damaged { count: observed.damaged.len() as u64 });
-            observed.damaged.iter().for_each(|path| self.transfer.take_back(path.clone()));
+            for path in &observed.damaged {
+                self.transfer.lost.remove(path);
+                self.transfer.take_back(path.clone());
+            }
         }
         if scan_ends {
             self.scan_ended();

@@ -19,6 +19,7 @@ use mirrormesh_gossip::{is_address, is_member_name};
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::watch::MAX_WATCHES;
 use crate::store::Durability;
 
 /// Name of the file in the state directory.
@@ -29,8 +30,6 @@ const MAX_BYTES: u64 = 1024 * 1024;
 pub const DEFAULT_PORT: u16 = 7440;
 /// Kept files may take this many percent of the file system where nothing else is said.
 const KEPT_PERCENT: u8 = 10;
-/// Most directories watched with inotify where nothing else is said.
-const WATCH_LIMIT: u32 = 20_000;
 
 /// Why the settings cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -134,7 +133,7 @@ impl Default for Config {
             http: Http::default(),
             durability: Durability::Durable,
             kept_percent: KEPT_PERCENT,
-            watch_limit: WATCH_LIMIT,
+            watch_limit: MAX_WATCHES,
             on_promote: None,
             on_demote: None,
             log_format: LogFormat::default(),

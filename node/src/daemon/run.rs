@@ -23,6 +23,7 @@ pub use failure::RunError;
 use self::assemble::Assembled;
 use super::config::{Config, Http};
 use super::lock::Lock;
+use super::reload::Reload;
 use super::signals::Signals;
 use super::{control, http, key, limits, log, places, socket, systemd};
 use crate::core::StopReason;
@@ -82,7 +83,7 @@ async fn serve(
     config: &Config,
     assembled: Assembled,
 ) -> Result<StopReason, RunError> {
-    let Assembled { driver, inbox, endpoint, notes } = assembled;
+    let Assembled { driver, inbox, endpoint, notes, work_bytes } = assembled;
     let unix = |name: &str| {
         let path = options.state.join(name);
         socket::listen(&path).map_err(|error| RunError::cannot_listen(&path.display(), &error))
@@ -105,7 +106,8 @@ async fn serve(
     let signals = Signals::catch().map_err(|error| RunError::failed(error.to_string()))?;
     let listener = unix(control::SOCKET)?;
     tokio::spawn(control::serve(listener, inbox.clone(), tasks.clone(), stop.clone()));
-    let attending = tokio::spawn(signals.attend(inbox.clone(), options.state.clone()));
+    let reload = Reload::new(options.state.clone(), config.clone(), work_bytes, inbox.clone());
+    let attending = tokio::spawn(signals.attend(inbox.clone(), reload));
     let manager = tokio::spawn(systemd::attend(inbox));
     // The core's task begins when everything else can be asked.
     let core = tokio::spawn(driver.run());

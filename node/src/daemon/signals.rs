@@ -4,12 +4,10 @@
 //! settings again. SIGPIPE stays as Rust sets it (writing to a client that left is an error, not
 //! death); SIGIO is the disk's.
 
-use std::path::{Path, PathBuf};
-
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::config::Config;
 use super::input::Inbox;
+use super::reload::Reload;
 use super::systemd;
 use crate::core::Command;
 
@@ -36,8 +34,8 @@ impl Signals {
         })
     }
 
-    /// Turns signals into commands until the core's task ends.
-    pub(crate) async fn attend(mut self, inbox: Inbox, state: PathBuf) {
+    /// Does what signals ask for until the core's task ends.
+    pub(crate) async fn attend(mut self, inbox: Inbox, mut reload: Reload) {
         let mut stopping = false;
         loop {
             let stop = tokio::select! {
@@ -50,31 +48,15 @@ impl Signals {
                 tracing::warn!("a second signal: ending at once");
                 std::process::exit(IMPATIENT);
             }
-            let command = if stop { Command::Stop } else { Command::Reload };
-            let inbox = inbox.clone();
             if stop {
                 systemd::stopping();
+                stopping = true;
+                let _ = inbox.command(Command::Stop).await;
             } else {
                 systemd::reloading();
-                check_settings(&state);
+                reload.again().await;
+                systemd::ready();
             }
-            tokio::spawn(async move {
-                if let Some((_, mut replies)) = inbox.command(command).await {
-                    while replies.recv().await.is_some_and(|reply| !reply.last) {}
-                }
-                if !stop {
-                    systemd::ready();
-                }
-            });
-            stopping |= stop;
         }
-    }
-}
-
-/// Says what is wrong with the settings before the next start finds out.
-fn check_settings(state: &Path) {
-    match Config::load(state) {
-        Ok(_) => tracing::info!("the settings are sound; they take effect at the next start"),
-        Err(error) => tracing::error!("the settings are not taken: {error}"),
     }
 }

@@ -1,10 +1,11 @@
-//! Disown: a damaged file of an origin that nobody can serve stays as it lies, but it is not
-//! published as it lies: the current tree goes on saying what was published.
+//! Disown: a damaged file of an origin that nobody can serve stays as it lies, and a name that a
+//! power cut took away stays gone, but neither is published so: the current tree goes on saying what
+//! was published.
 
-use mirrormesh_merkle::{Change, Record, Tree, lookup, update};
+use mirrormesh_merkle::{Change, Entry, Path, Record, Tree, lookup, update};
 
 use super::disk::{Disk, Table};
-use super::index::IndexRow;
+use super::index::{IndexRow, Seen};
 use super::job::{Disown, JobError};
 use super::pending::Pending;
 use super::tree_value::encode_tree;
@@ -18,18 +19,31 @@ pub(crate) fn disown<D: Disk>(job: &Disown, disk: &D) -> Result<Tree, JobError> 
     paths.dedup();
     let mut changes = Vec::new();
     for path in paths {
-        let Some(old) = rows::read(&pending, &path)?.filter(|row| row.local) else { continue };
         let published = lookup(&pending, &job.published.root, &path)?;
-        let Some(record) = published.as_ref().map(Record::from) else { continue };
-        if !matches!((&record, &old.record), (Record::File(_), Record::File(_))) {
-            continue;
-        }
-        let new = IndexRow { record: record.clone(), ..old.clone() };
-        rows::write(&mut pending, &path, Some(&old), Some(&new));
+        let Some(record @ Record::File(_)) = published.as_ref().map(Record::from) else { continue };
+        let old = rows::read(&pending, &path)?;
+        let seen = match &old {
+            Some(row) if row.local && matches!(row.record, Record::File(_)) => row.seen,
+            None if has_parent(&pending, &job.current, &path)? => Seen::UNKNOWN,
+            _ => continue,
+        };
+        let new = IndexRow { record: record.clone(), seen, local: true };
+        rows::write(&mut pending, &path, old.as_ref(), Some(&new));
         changes.push(Change { path, record: Some(record) });
     }
     let tree = update(&mut pending, &job.current, &changes)?;
     pending.put(Table::State, state::CURRENT, encode_tree(&tree));
     pending.commit(false)?;
     Ok(tree)
+}
+
+/// Whether the directory of a name is in the tree.
+fn has_parent<D: Disk>(
+    pending: &Pending<'_, D>,
+    tree: &Tree,
+    path: &Path,
+) -> Result<bool, JobError> {
+    let above = path.ancestor(path.depth().saturating_sub(1));
+    let entry = lookup(pending, &tree.root, &above)?;
+    Ok(above.is_root() || matches!(entry, Some(Entry::Directory(_))))
 }

@@ -40,6 +40,12 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// No file has it: what lies there is to be read. It counts as changed a moment ago.
+    pub const UNKNOWN: Seen = {
+        let late = Time { seconds: i64::MAX, nanoseconds: 0 };
+        Seen { inode: 0, ctime: late, mtime: late, size: 0, mode: 0 }
+    };
+
     /// Of a stat.
     pub fn of(stat: &Stat) -> Seen {
         Seen {

@@ -69,6 +69,8 @@ pub enum Job {
     Persist(Persist),
     /// Puts published entries back into an origin's tree where the files could not be.
     Disown(Disown),
+    /// Puts what a forgotten head published into an origin's tree.
+    TakeUp(TakeUp),
     /// Makes one delta of the difference between two trees.
     MakeDelta(MakeDelta),
     /// Reads tree nodes for a peer.
@@ -97,6 +99,7 @@ impl Job {
             | Job::Apply(_)
             | Job::Persist(_)
             | Job::Disown(_)
+            | Job::TakeUp(_)
             | Job::MakeDelta(_)
             | Job::Kept(_)
             | Job::Collect(_) => Lane::Tree,
@@ -121,6 +124,7 @@ pub enum Done {
     Stage(Staged),
     Persist,
     Disown(Tree),
+    TakeUp(Tree),
     MakeDelta(MadeDelta),
     ServeNodes(Bytes),
     ServeSince(Since),

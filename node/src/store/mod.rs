@@ -41,6 +41,7 @@ mod serve_since;
 mod sources;
 pub mod stage;
 pub mod state;
+mod take_up;
 pub mod temporary;
 pub mod tree_value;
 mod verify;

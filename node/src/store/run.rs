@@ -17,6 +17,7 @@ use super::prove::prove;
 use super::serve_nodes::serve_nodes;
 use super::serve_since::serve_since;
 use super::stage::stage;
+use super::take_up::take_up;
 use super::verify::verify;
 use super::walk_step::walk_step;
 use super::weigh::weigh;
@@ -42,6 +43,7 @@ pub fn run<D: Disk>(job: Job, disk: &D) -> Result<Done, JobError> {
             Done::Persist
         }
         Job::Disown(job) => Done::Disown(disown(&job, disk)?),
+        Job::TakeUp(job) => Done::TakeUp(take_up(&job, disk)?),
         Job::MakeDelta(job) => Done::MakeDelta(make_delta(&job, disk)?),
         Job::ServeNodes(job) => Done::ServeNodes(serve_nodes(&job, disk)?),
         Job::ServeSince(job) => Done::ServeSince(serve_since(&job, disk)?),

@@ -29,10 +29,10 @@ const MINIMA: &[(&str, u64)] = &[
 
 /// Notes that need not be met, and why.
 const WAIVED: &[(&str, &str)] = &[
-    ("equivocation", "needs an origin whose disk was rolled back"),
-    ("rolled-back", "needs an origin whose disk was rolled back"),
-    ("damaged", "needs a power cut of the origin"),
-    ("docroot-changed", "no fault takes the docroot away yet"),
+    ("equivocation", "needs two origins with one key"),
+    ("rolled-back", "needs an origin whose disk was rolled back: tested with real daemons"),
+    ("damaged", "power cuts of the origin strike only if asked for"),
+    ("docroot-changed", "the docroot goes only if asked for"),
     ("collected", "comes after 20,000 heads"),
 ];
 

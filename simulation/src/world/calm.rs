@@ -73,6 +73,7 @@ impl World {
         self.calm.has_begun = true;
         self.calm.began = self.now();
         self.network.heal();
+        self.bring_docroot_back();
         for host in 0..self.hosts.len() {
             self.give_room(host);
             self.watcher_recovers(host);
@@ -143,6 +144,14 @@ impl World {
     fn confirm_holds(&mut self) {
         for host in 0..self.hosts.len() {
             let errors = self.view(host).map(|view| view.node.errors).unwrap_or_default();
+            for error in errors.iter().filter(|error| error.reason.contains("nobody")) {
+                // Nobody has it: somebody writes it anew.
+                if let (Some(disk), Some(path)) = (&self.hosts[host].disk, &error.path) {
+                    self.set_clock(host);
+                    let _ = disk.user_write(path, b"anew");
+                }
+                self.collect_hints(host);
+            }
             for error in errors.iter().filter(|error| error.reason.contains("not mirrored")) {
                 if let (Some(disk), Some(path)) = (&self.hosts[host].disk, &error.path) {
                     let _ = disk.user_remove(path);

@@ -78,6 +78,11 @@ impl World {
                 }
                 self.hosts[host].disk.is_some()
             }
+            Action::Vanish { mount } => {
+                let is_up = self.hosts[0].is_up() && !self.ledger.borrow().is_away;
+                ends = is_up;
+                is_up && self.take_docroot_away(mount)
+            }
             Action::Remove { host } => {
                 ends = false;
                 let name = self.hosts[host].name.clone();
@@ -102,7 +107,40 @@ impl World {
             Action::Hints { host, doubled: true } => self.hosts[host].watcher.doubles = false,
             Action::Hints { host, doubled: false } => self.watcher_recovers(host),
             Action::Full { host, .. } => self.give_room(host),
+            Action::Vanish { .. } => self.bring_docroot_back(),
             _ => {}
+        }
+    }
+
+    /// Nobody edits meanwhile, and nothing of what is not there may be published.
+    fn take_docroot_away(&mut self, mount: bool) -> bool {
+        let Some(disk) = self.hosts[0].disk.clone() else { return false };
+        self.ledger.borrow_mut().is_away = true;
+        let done = match mount {
+            true => disk.mount_over_docroot(),
+            false => disk.docroot_vanishes(),
+        };
+        if done.is_err() {
+            self.ledger.borrow_mut().is_away = false;
+        }
+        self.collect_hints(0);
+        done.is_ok()
+    }
+
+    pub(crate) fn bring_docroot_back(&mut self) {
+        if !self.ledger.borrow().is_away {
+            return;
+        }
+        if let Some(disk) = self.hosts[0].disk.clone() {
+            // A power cut takes mounts along; what was not renamed away is not renamed back.
+            if disk.docroot_returns().is_err() {
+                let _ = disk.unmount_docroot();
+            }
+            let mut ledger = self.ledger.borrow_mut();
+            ledger.is_away = false;
+            ledger.reopened(0, &disk);
+            drop(ledger);
+            self.collect_hints(0);
         }
     }
 

@@ -35,6 +35,10 @@ impl World {
         let number = self.statistics.turns;
         self.statistics.turns += 1;
         let mut draw = self.draws.of("turn", number);
+        if self.ledger.borrow().is_away {
+            self.schedule.put(self.now() + SECOND, Happening::Edit);
+            return;
+        }
         if let Some(disk) = self.hosts[0].disk.clone() {
             self.set_clock(0);
             // Users come in bursts.

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use mirrormesh::core::{Node, Setup, StopReason};
+use mirrormesh::core::{Node, Settings, Setup, StopReason};
 use mirrormesh::store::{Durability, recover};
 use mirrormesh_gossip::Wall;
 
@@ -56,6 +56,10 @@ impl World {
         if self.hosts[host].is_up() || self.hosts[host].is_removed {
             return;
         }
+        if host == 0 && self.ledger.borrow().is_away {
+            // No program starts without a docroot.
+            return self.restart_later(host, SECOND);
+        }
         self.switch_on(host);
         self.set_clock(host);
         if !self.hosts[host].is_full {
@@ -96,10 +100,19 @@ impl World {
             }
         };
         let mut effects = Vec::new();
+        if self.hosts[host].boot.0 != disk.boot() {
+            // Time stamps of files are as coarse as this at most.
+            let wall = self.moment(host).wall.0;
+            self.hosts[host].boot = (disk.boot(), wall - wall.rem_euclid(SECOND as i64));
+        }
         let setup = self.setup(host, &disk);
         let entropy = self.entropy(life);
         match Node::new(setup, recovered, entropy, self.moment(host), &mut effects) {
             Ok(node) => {
+                if host == 0 {
+                    let durable = node.view(self.moment(0)).node.newest_seq.unwrap_or(0);
+                    self.ledger.borrow_mut().note_damage(durable);
+                }
                 self.hosts[host].program = Program::Running(Box::new(node));
                 self.network.started(life, true);
                 self.perform(life, effects);
@@ -126,10 +139,9 @@ impl World {
             secret: own.secret.clone(),
             docroot: format!("/srv/{}", own.name),
             addresses: vec![own.address()],
-            durability: Durability::Durable,
-            keep_bytes: 1 << 40,
+            settings: Settings { durability: Durability::Durable, keep_bytes: 1 << 40 },
             boot: format!("boot-{}", disk.boot()),
-            boot_wall: Wall(BEGINNING),
+            boot_wall: Wall(own.boot.1),
         }
     }
 
@@ -151,6 +163,7 @@ impl World {
             self.hosts[host].image = Some(image);
             self.switch_on(host);
         } else {
+            self.ledger.borrow_mut().origin_repairs |= host == 0;
             // Users lose what was not durable, and are not owed it.
             let contents = self.contents_on(&image.tree_of_docroot(), &image.tree_of_work());
             let mut ledger = self.ledger.borrow_mut();
@@ -159,7 +172,8 @@ impl World {
             self.hosts[host].image = Some(image);
         }
         self.hosts[host].held.clear();
-        self.restart_later(host, down);
+        let off = if policy == Policy::Killed { down } else { down.max(2 * SECOND) };
+        self.restart_later(host, off);
     }
 
     /// A planned crash has struck in a job.

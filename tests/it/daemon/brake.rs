@@ -92,6 +92,55 @@ fn an_emptied_docroot_is_held_until_confirmed() {
 }
 
 #[test]
+fn what_was_deleted_while_it_was_down_is_held() {
+    let mut farm = farm();
+    farm.origin_mut().stop();
+    for section in 0..3 {
+        fs::remove_dir_all(farm.origin().path(format!("section-{section}"))).unwrap();
+    }
+    farm.origin_mut().start();
+    let status = holds(farm.origin());
+    assert_eq!(status["node"]["held"]["deletes"], FILES * 3 / 4, "{status:#}");
+    nothing_is_deleted(&farm, FILES);
+    farm.origin_mut().kill9();
+    farm.origin_mut().start();
+    holds(farm.origin());
+    nothing_is_deleted(&farm, FILES);
+    farm.origin().cli(&["confirm"]).done();
+    farm.converges();
+    assert_eq!(farm.replica().status()["node"]["files"], FILES / 4);
+}
+
+#[test]
+fn a_hold_of_a_replica_is_confirmed_at_the_origin_too() {
+    let mut farm = farm();
+    farm.replica_mut().stop();
+    // Another release, name by name: the origin itself never loses half.
+    for page in 0..FILES {
+        write(
+            &farm.origin().path(format!("release-2/page-{page}.html")),
+            content(page as u64 + 900, 300),
+        );
+    }
+    farm.origin().cli(&["wait", "--timeout", "60s"]).done();
+    for section in 0..4 {
+        fs::remove_dir_all(farm.origin().path(format!("section-{section}"))).unwrap();
+        farm.origin().cli(&["wait", "--timeout", "60s"]).done();
+    }
+    farm.replica_mut().start();
+    holds(farm.replica());
+    assert_eq!(farm.replica().status()["node"]["files"], FILES);
+    farm.origin().until("it hears of the hold", |_| {
+        farm.origin().json(&["confirm", "--list"])["held"][0]["member"]
+            == farm.replica().name.as_str()
+    });
+    farm.origin().cli(&["confirm"]).done();
+    farm.converges();
+    assert!(!farm.replica().path("section-0").exists());
+    assert_eq!(farm.origin().json(&["confirm", "--list"])["held"], json!([]));
+}
+
+#[test]
 fn emptied_at_one_go_half_is_left() {
     let farm = farm();
     empty(&farm.origin().docroot());

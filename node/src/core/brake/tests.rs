@@ -2,6 +2,10 @@
 
 use super::*;
 
+fn at(seconds: u64) -> Instant {
+    Instant(seconds * 1_000_000_000)
+}
+
 #[test]
 fn more_than_half_and_more_than_a_few() {
     let brake = Brake::default();
@@ -16,4 +20,25 @@ fn a_half_copied_docroot_is_weighed_as_what_it_was_to_become() {
     assert!(brake.is_too_much(61, 76), "most of the tree goes");
     // Files that others put there count.
     assert!(!brake.is_too_much(100, 200) && brake.is_too_much(101, 200));
+}
+
+#[test]
+fn what_is_stored_for_the_next_start_changes_with_what_counts() {
+    let mut brake = Brake::default();
+    let stored = |brake: &mut Brake| {
+        let mut batch = Batch::default();
+        brake.put(&mut batch, Wall(7));
+        batch.writes.pop().map(|(_, _, value)| value.and_then(|value| state::unpair(&value)))
+    };
+    assert_eq!(stored(&mut brake), None);
+    brake.remember(at(1), 100);
+    assert_eq!(stored(&mut brake), Some(Some((7, 100))));
+    // Fewer files: the largest still counts.
+    brake.remember(at(2), 60);
+    assert_eq!(stored(&mut brake), None);
+    brake.had = Some(100);
+    assert_eq!(stored(&mut brake), Some(Some((HELD, 100))));
+    brake.had = None;
+    brake.remember(at(700), 50);
+    assert_eq!(stored(&mut brake), Some(Some((7, 50))));
 }

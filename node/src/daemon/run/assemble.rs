@@ -18,7 +18,7 @@ use crate::daemon::notes::Notes;
 use crate::daemon::transport::{Endpoint, Tuning};
 use crate::daemon::watch::{self, HintReceiver, Preference};
 use crate::daemon::watching::{NotWatching, Watching};
-use crate::daemon::{places, system};
+use crate::daemon::{places, reload, system};
 use crate::store::{Disk, Place, Table, recover, run};
 
 /// Where a witness, which has no docroot, keeps the empty directories that stand for it.
@@ -30,6 +30,8 @@ pub(super) struct Assembled {
     pub(super) inbox: Inbox,
     pub(super) endpoint: Endpoint,
     pub(super) notes: Arc<Notes>,
+    /// Size of the file system of the work directory.
+    pub(super) work_bytes: u64,
 }
 
 /// Puts everything together. Blocks while it recovers; nothing else runs yet.
@@ -43,8 +45,8 @@ pub(super) fn assemble(
     let endpoint = Endpoint::open(secret, listen, Tuning::default(), inbox.clone())?;
     let (docroot, work) = prove_places(state, config, secret)?;
     let (watch, hints) = match config.docroot {
-        Some(_) => watch::start(&docroot, Preference::Best),
-        None => watch::start(&docroot, Preference::Scan),
+        Some(_) => watch::start(&docroot, Preference::Best, config.watch_limit as usize),
+        None => watch::start(&docroot, Preference::Scan, 0),
     };
     let watched = config.docroot.is_some().then(|| watch.clone());
     let watcher: Box<dyn Watcher> = match config.docroot {
@@ -61,7 +63,12 @@ pub(super) fn assemble(
     for note in &recovered.notes {
         tracing::warn!("recovery: {note}");
     }
-    let setup = setup(config, secret, &docroot, &disk, listen)?;
+    let work_bytes = disk
+        .open_place(Place::Work)
+        .and_then(|work| disk.filesystem(&work))
+        .map_err(|error| RunError::failed(format!("the work directory: {error}")))?
+        .total_bytes;
+    let setup = setup(config, secret, &docroot, work_bytes, listen)?;
     let entropy = system::entropy().map_err(|error| RunError::failed(error.to_string()))?;
     let mut effects = Vec::new();
     let node = Node::new(setup, recovered, entropy, system::moment(), &mut effects)?;
@@ -71,7 +78,7 @@ pub(super) fn assemble(
     let notes = Arc::new(Notes::new());
     let hands = Hands::new(inbox.clone(), endpoint.clone(), jobs, watcher, notes.clone());
     let driver = Driver::new(node, hints, inputs, hands, system::moment, effects);
-    Ok(Assembled { driver, inbox, endpoint, notes })
+    Ok(Assembled { driver, inbox, endpoint, notes, work_bytes })
 }
 
 fn prove_places(
@@ -111,16 +118,11 @@ fn setup(
     config: &Config,
     secret: &SecretKey,
     docroot: &Path,
-    disk: &RealDisk,
+    work_bytes: u64,
     listen: SocketAddr,
 ) -> Result<Setup, RunError> {
     let (boot, boot_wall) = system::boot()
         .map_err(|error| RunError::failed(format!("the kernel does not name its boot: {error}")))?;
-    let filesystem = disk
-        .open_place(Place::Work)
-        .and_then(|work| disk.filesystem(&work))
-        .map_err(|error| RunError::failed(format!("the work directory: {error}")))?;
-    let keep_bytes = filesystem.total_bytes / 100 * u64::from(config.kept_percent);
     let address = config.advertise.clone().unwrap_or_else(|| reachable(listen).to_string());
     Ok(Setup {
         secret: secret.clone(),
@@ -129,8 +131,7 @@ fn setup(
             None => String::new(),
         },
         addresses: vec![address],
-        durability: config.durability,
-        keep_bytes,
+        settings: reload::settings(config, work_bytes),
         boot,
         boot_wall,
     })

@@ -47,7 +47,7 @@ const WAITING_BYTES: u64 = 8 * 1024 * 1024;
 /// First packets that wait to be looked at.
 const WAITING: usize = 1_024;
 /// At the end, peers are told within this time.
-const GOODBYE: Duration = Duration::from_millis(500);
+const GOODBYE: Duration = Duration::from_millis(100);
 /// QUIC wants a name; nobody reads it.
 const SERVER_NAME: &str = "mirrormesh";
 

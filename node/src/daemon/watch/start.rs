@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::hints::{HintReceiver, Hints};
-use super::{InotifyWatch, MAX_WATCHES, ScanOnly, Watch};
+use super::{InotifyWatch, ScanOnly, Watch};
 use crate::daemon::disk;
 
 /// What the operator wants.
@@ -19,9 +19,13 @@ pub enum Preference {
     Scan,
 }
 
-/// Starts a back end for a docroot. Never fails: scanning always works, and the reason says why it
+/// Starts a back end for a docroot; at most `limit` directories are watched. Never fails: scanning always works, and the reason says why it
 /// came to that.
-pub fn start(docroot: &Path, preference: Preference) -> (Arc<dyn Watch>, HintReceiver) {
+pub fn start(
+    docroot: &Path,
+    preference: Preference,
+    limit: usize,
+) -> (Arc<dyn Watch>, HintReceiver) {
     let scan = |reason: String| -> (Arc<dyn Watch>, HintReceiver) {
         tracing::warn!(reason, "no hints about changes: the docroot is scanned from time to time");
         (Arc::new(ScanOnly::new(reason)), Hints::new().1)
@@ -33,7 +37,7 @@ pub fn start(docroot: &Path, preference: Preference) -> (Arc<dyn Watch>, HintRec
              only what this one writes"
                 .to_owned(),
         ),
-        Preference::Best | Preference::Inotify => match InotifyWatch::start(docroot, MAX_WATCHES) {
+        Preference::Best | Preference::Inotify => match InotifyWatch::start(docroot, limit) {
             Ok((watch, receiver)) => (Arc::new(watch), receiver),
             Err(reason) => scan(reason),
         },

@@ -1,4 +1,4 @@
-//! Persist, Disown, MakeDelta and Collect: the ordered store.
+//! Persist, Disown, TakeUp, MakeDelta and Collect: the ordered store.
 
 use bytes::Bytes;
 use mirrormesh_merkle::{Hash, Path, Tree};
@@ -23,6 +23,15 @@ pub struct Disown {
     /// The current tree.
     pub current: Tree,
     /// The published tree.
+    pub published: Tree,
+}
+
+/// A later head of an origin's own that it does not remember: its tree gets what was published.
+#[derive(Debug)]
+pub struct TakeUp {
+    /// The current tree.
+    pub current: Tree,
+    /// The tree of that head.
     pub published: Tree,
 }
 

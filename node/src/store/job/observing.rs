@@ -99,6 +99,9 @@ pub struct Judgement {
 pub struct DamageBounds {
     /// Only rows whose ctime is not before this. They are re-read in any case.
     pub since: Time,
+    /// Only what was changed no later: after it, no row would be there that is durable. Rows that
+    /// were taken up are not bound by it.
+    pub until: Time,
     /// Only files whose ctime is before this: later ones were written after the cut.
     pub boot: Time,
 }
@@ -164,7 +167,8 @@ pub struct Observed {
     pub finished: Vec<Path>,
     /// Names that vanished and stay for now; at most 256, further ones have gone at once.
     pub vanished: Vec<Path>,
-    /// Damaged files of an origin; they are in the current tree as they lie, marked as local.
+    /// Damaged files of an origin; they are in the current tree as they lie, marked as local. Names
+    /// that a power cut took away are not in it.
     pub damaged: Vec<Path>,
     /// A file with several names has changed: its other names may show it too.
     pub linked: bool,

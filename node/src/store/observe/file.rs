@@ -1,6 +1,6 @@
 //! Looks at a regular file: reads it if its stat is not as in the index.
 
-use mirrormesh_merkle::{File, Hash, Path, Record};
+use mirrormesh_merkle::{File, Hash, Path, Record, Time};
 
 use super::name::{At, Outcome};
 use super::observation::{Observation, Step};
@@ -13,6 +13,7 @@ use crate::store::reading::{FileAt, Reading};
 impl<D: Disk> Observation<'_, D> {
     pub(super) fn file(&mut self, at: &At<'_, D>, stat: Stat) -> Result<Outcome, JobError> {
         if !self.rehash && !self.is_suspect(at.row) && self.is_unchanged(at.row, &stat) {
+            self.still_damaged(at.path, at.row);
             return Ok(Outcome::Step(Step::Done));
         }
         match self.hashed.get(at.path) {
@@ -102,6 +103,14 @@ impl<D: Disk> Observation<'_, D> {
         Ok(step)
     }
 
+    /// A damaged file that was not brought back before this start is as damaged as before.
+    fn still_damaged(&mut self, path: &Path, row: Option<&IndexRow>) {
+        let is_first = self.is_origin() && self.judgement.vanished.is_none();
+        if is_first && row.is_some_and(|row| row.local) {
+            self.found.damaged.push(path.clone());
+        }
+    }
+
     /// Whether a power cut may have damaged the file without its stat showing it.
     fn is_suspect(&self, row: Option<&IndexRow>) -> bool {
         let bounds = self.judgement.damage.filter(|_| self.is_origin());
@@ -112,15 +121,20 @@ impl<D: Disk> Observation<'_, D> {
     fn is_damaged(&self, row: Option<&IndexRow>, stat: &Stat, now: &Record) -> bool {
         let Some(row) = row.filter(|_| self.is_origin()) else { return false };
         let (Record::File(old), Record::File(new)) = (&row.record, now) else { return false };
+        let is_as_it_was = row.seen == Seen::of(stat);
         if old.content == new.content || old.unserved {
-            return false;
+            return row.local && is_as_it_was;
         }
-        let unmoved = self.rehash && row.seen == Seen::of(stat);
-        let cut = self
-            .judgement
-            .damage
-            .is_some_and(|bounds| row.seen.ctime >= bounds.since && stat.ctime < bounds.boot);
-        unmoved || cut
+        self.rehash && is_as_it_was || self.was_cut(row, stat.ctime)
+    }
+
+    /// Whether a change at this time to what the row says was a power cut's.
+    pub(super) fn was_cut(&self, row: &IndexRow, changed: Time) -> bool {
+        let bounds = self.judgement.damage.filter(|_| self.is_origin());
+        bounds.is_some_and(|bounds| {
+            let is_old = changed <= bounds.until || row.seen == Seen::UNKNOWN;
+            row.seen.ctime >= bounds.since && changed < bounds.boot && is_old
+        })
     }
 
     /// A name that is there and was not read stays as it was last published. The origin marks a

@@ -1,31 +1,60 @@
-//! Takes out of the index and the tree what is not there any more, bottom-up.
+//! Takes out of the index and the tree what is not there any more, bottom-up. On an origin that
+//! lost power, names may be gone that nobody removed: those are reported as damaged.
 
-use mirrormesh_merkle::Path;
+use mirrormesh_merkle::{Path, Time};
 
 use super::look::is_directory;
 use super::observation::{Observation, Step};
 use crate::store::disk::Disk;
-use crate::store::index::IndexRow;
+use crate::store::index::{IndexRow, Seen};
 use crate::store::job::JobError;
+use crate::store::reason::failed_at;
 use crate::store::rows::RowPages;
 
 impl<D: Disk> Observation<'_, D> {
     /// Takes a path out, with everything below it. `Full`: a part of what is below is left.
     pub(super) fn remove(&mut self, path: &Path, row: Option<&IndexRow>) -> Result<Step, JobError> {
         let Some(row) = row else { return Ok(Step::Done) };
+        let changed = self.directory_changed(path)?;
         if is_directory(&row.record) {
             self.resolver.forget(path);
-            if self.remove_below(path)? == Step::Full {
+            if self.remove_from(path, changed)? == Step::Full {
                 return Ok(Step::Full);
             }
         }
-        self.put_row(path, Some(row), None);
+        self.take_out(path, row, changed);
         Ok(Step::Done)
+    }
+
+    /// When the nearest directory above that is there was changed last, if it matters.
+    fn directory_changed(&mut self, path: &Path) -> Result<Option<Time>, JobError> {
+        if self.judgement.damage.is_none() || !self.is_origin() {
+            return Ok(None);
+        }
+        for depth in (0..path.depth()).rev() {
+            let above = path.ancestor(depth);
+            let Ok(directory) = self.resolver.directory(&above) else { continue };
+            let stat = self.disk.stat_directory(&directory);
+            return Ok(Some(stat.map_err(|error| failed_at(&above, error))?.ctime));
+        }
+        Ok(None)
+    }
+
+    fn take_out(&mut self, path: &Path, row: &IndexRow, changed: Option<Time>) {
+        self.put_row(path, Some(row), None);
+        let is_lost = self.is_origin() && row.local && row.seen == Seen::UNKNOWN;
+        if is_lost || changed.is_some_and(|changed| self.was_cut(row, changed)) {
+            self.found.damaged.push(path.clone());
+        }
     }
 
     /// Takes out everything below a directory. Makes at least one change, if there is one to make,
     /// so that repeated calls end.
     pub(super) fn remove_below(&mut self, path: &Path) -> Result<Step, JobError> {
+        self.remove_from(path, None)
+    }
+
+    fn remove_from(&mut self, path: &Path, changed: Option<Time>) -> Result<Step, JobError> {
         let mut stack = vec![(path.clone(), None, RowPages::new(path, None))];
         let mut begun = false;
         while let Some((directory, _, rows)) = stack.last_mut() {
@@ -46,7 +75,7 @@ impl<D: Disk> Observation<'_, D> {
             if begun && self.changes_full() {
                 return Ok(Step::Full);
             }
-            self.put_row(&path, Some(&row), None);
+            self.take_out(&path, &row, changed);
             begun = true;
         }
         Ok(Step::Done)

@@ -42,7 +42,7 @@ use crate::daemon::disk;
 use crate::store::Watched;
 
 /// Directories watched at most: each costs the kernel 1.3 KB with the inode it pins.
-pub const MAX_WATCHES: usize = 20_000;
+pub const MAX_WATCHES: u32 = 20_000;
 
 /// Watches of one instance, unless the system allows no more instances.
 const SHARD_WATCHES: usize = 1_024;
