@@ -60,7 +60,7 @@ pub use record::Record;
 pub use serve::{Wanted, serve_nodes};
 pub use source::{MemoryNodes, NodeSource, NodeStore, WalkStore};
 pub use totals::Totals;
-pub use tree::{Tree, lookup, tree_of};
+pub use tree::{Trail, Tree, lookup, tree_of};
 pub use update::{Change, update};
 pub use walk::{Progress, Walk, WalkError};
 

@@ -1,5 +1,7 @@
 //! A whole tree: its root, its totals, and how a path is found in it.
 
+use std::collections::VecDeque;
+
 use crate::entry::{Directory, Entry};
 use crate::error::{DecodeError, TreeError};
 use crate::hash::Hash;
@@ -49,18 +51,21 @@ pub fn lookup<S: NodeSource>(
     Trail::new(*root).find(source, path)
 }
 
-/// A directory in which names are looked up. Remembers the leaf it read last: most directories have
-/// no other, so that many names in one cost one reading.
+/// Most leaves that an open directory remembers.
+const OPEN_LEAVES: usize = 256;
+
+/// A directory in which names are looked up. Remembers the leaves it read last: most directories
+/// have no other, so that many names in one cost one reading.
 #[derive(Debug)]
 pub(crate) struct OpenDirectory {
     pub(crate) node: Hash,
     pub(crate) expected: Expected,
-    leaf: Option<(Position, Leaf)>,
+    leaves: VecDeque<(Position, Leaf)>,
 }
 
 impl OpenDirectory {
     pub(crate) fn new(node: Hash, expected: Expected) -> OpenDirectory {
-        OpenDirectory { node, expected, leaf: None }
+        OpenDirectory { node, expected, leaves: VecDeque::new() }
     }
 
     pub(crate) fn find<S: NodeSource>(
@@ -69,9 +74,8 @@ impl OpenDirectory {
         name: &Name,
     ) -> Result<Option<Entry>, TreeError<S::Error>> {
         let slot = name.slot();
-        if let Some((position, leaf)) = &self.leaf
-            && position.holds(&slot)
-        {
+        let known = self.leaves.iter().rev().find(|(position, _)| position.holds(&slot));
+        if let Some((_, leaf)) = known {
             return Ok(leaf.find(name).cloned());
         }
         let (mut hash, mut position, mut expected) = (self.node, Position::ROOT, self.expected);
@@ -79,7 +83,8 @@ impl OpenDirectory {
             match load(source, &hash, &position, &expected)?.0 {
                 Node::Leaf(leaf) => {
                     let entry = leaf.find(name).cloned();
-                    self.leaf = Some((position, leaf));
+                    self.forget_leaves(OPEN_LEAVES - 1);
+                    self.leaves.push_back((position, leaf));
                     return Ok(entry);
                 }
                 Node::Interior(interior) => {
@@ -93,6 +98,12 @@ impl OpenDirectory {
         }
         // Unreachable: decoding refuses an interior node this deep.
         Err(TreeError::Decode { hash, error: DecodeError::Position })
+    }
+
+    /// Keeps only so many leaves, those read last.
+    fn forget_leaves(&mut self, keep: usize) {
+        let excess = self.leaves.len().saturating_sub(keep);
+        self.leaves.drain(..excess);
     }
 }
 
@@ -108,20 +119,26 @@ impl Directory {
     }
 }
 
-/// Looks up one path after the other and keeps the directories that lead to the last one open:
-/// paths in ascending order cost one reading a directory.
+/// Looks up one path after the other in one tree, and keeps the directories that lead to the last
+/// one open: paths in ascending order cost one reading of each node on their way, where
+/// [`lookup`] reads all nodes above each of them.
 #[derive(Debug)]
-pub(crate) struct Trail {
+pub struct Trail {
     root: OpenDirectory,
     below: Vec<(Name, OpenDirectory)>,
 }
 
 impl Trail {
-    pub(crate) fn new(root: Hash) -> Trail {
+    /// Nothing looked up yet in the tree with this root.
+    pub fn new(root: Hash) -> Trail {
         Trail { root: OpenDirectory::new(root, Expected::Nothing), below: Vec::new() }
     }
 
-    pub(crate) fn find<S: NodeSource>(
+    /// What is at `path`, as [`lookup`] says it. The source must hold the same nodes each time.
+    ///
+    /// # Errors
+    /// As those of [`lookup`]: the source failed, or lacks or garbles a node on the way.
+    pub fn find<S: NodeSource>(
         &mut self,
         source: &S,
         path: &Path,
@@ -134,7 +151,11 @@ impl Trail {
         self.below.truncate(shared);
         for name in components.drain(shared..) {
             match self.top().find(source, &name)? {
-                Some(Entry::Directory(directory)) => self.below.push((name, (&directory).into())),
+                Some(Entry::Directory(directory)) => {
+                    // Only the deepest directory is worth many leaves.
+                    self.top().forget_leaves(1);
+                    self.below.push((name, (&directory).into()));
+                }
                 _ => return Ok(None),
             }
         }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use mirrormesh_merkle::{Entry, Path, Record, lookup};
+use mirrormesh_merkle::{Entry, Path, Record, Trail};
 
 use super::super::disk::{Disk, DiskErrorKind, FileKind, Stat};
 use super::super::doubt::same_or_doubtful;
@@ -52,6 +52,12 @@ impl Steps {
 /// Directories that the current tree has not, and that there will be.
 type Becoming = BTreeMap<Path, Made>;
 
+/// Ways through the trees from one item to the next.
+struct Trails {
+    target: Trail,
+    current: Trail,
+}
+
 enum Made {
     /// Nothing is there yet.
     ByThisRun,
@@ -75,9 +81,12 @@ impl<D: Disk> Run<'_, D> {
         let mut items: Vec<&Item> = self.job.parcel.items.iter().collect();
         items.sort_by(|left, right| left.path.cmp(&right.path));
         items.dedup_by(|left, right| left.path == right.path);
-        let mut parent = None;
+        let mut trails = Trails {
+            target: Trail::new(self.job.target.root),
+            current: Trail::new(self.job.current.root),
+        };
         for item in items {
-            if !self.is_wanted(item, &becoming, &mut parent)? {
+            if !self.is_wanted(item, &becoming, &mut trails)? {
                 continue;
             }
             let row = rows::read(&self.pending, &item.path)?;
@@ -124,10 +133,10 @@ impl<D: Disk> Run<'_, D> {
         &mut self,
         item: &Item,
         becoming: &Becoming,
-        parent: &mut Option<(Path, bool)>,
+        trails: &mut Trails,
     ) -> Result<bool, JobError> {
         let path = &item.path;
-        let wanted = lookup(&self.pending, &self.job.target.root, path)?;
+        let wanted = trails.target.find(&self.pending, path)?;
         if path.is_root() || wanted.as_ref().map(Record::from) != item.new {
             return Ok(false);
         }
@@ -144,15 +153,7 @@ impl<D: Disk> Run<'_, D> {
         let above = split(path).0;
         let is_known = above.is_root()
             || becoming.contains_key(&above)
-            || match parent {
-                Some((known, is_directory)) if *known == above => *is_directory,
-                _ => {
-                    let entry = lookup(&self.pending, &self.job.current.root, &above)?;
-                    let is_directory = matches!(entry, Some(Entry::Directory(_)));
-                    *parent = Some((above, is_directory));
-                    is_directory
-                }
-            };
+            || matches!(trails.current.find(&self.pending, &above)?, Some(Entry::Directory(_)));
         if item.new.is_some() && (!is_known || self.report.is_below_failed(path)) {
             self.report.fail(path, "its directory could not be made");
             return Ok(false);
