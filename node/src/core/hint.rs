@@ -5,8 +5,10 @@ use mirrormesh_merkle::Path;
 /// How sure a hint is that a change is complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum HintKind {
-    /// Closed after writing, renamed, removed, or made as a whole: worth a look at once.
+    /// Closed after writing, renamed, or made as a whole: worth a look at once.
     Complete,
+    /// Removed, not moved away: worth a look at once, and no new name of it is to be waited for.
+    Removed,
     /// Made or written to, and the writer may go on.
     Changing,
     /// Hints were lost, or a directory appeared: everything below the path may have changed.

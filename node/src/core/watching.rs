@@ -74,7 +74,8 @@ pub(super) struct Watching {
     linked_at: Option<Instant>,
     /// The first scan has seen every name; large files may still be hashed.
     listed: bool,
-    /// Names that vanished, and since when they are dirty: taken out at the next look.
+    /// Names that vanished, or are hinted to be removed, and since when they are dirty: taken out
+    /// at the next look.
     vanished: BTreeMap<Path, Instant>,
     hash_queue: BTreeMap<Path, Instant>,
     hashing: BTreeMap<Path, Instant>,
@@ -101,6 +102,14 @@ impl Watching {
             && self.hashing.is_empty()
             && self.hashed.is_empty()
             && self.observing_since.is_none()
+    }
+
+    /// A name was removed for good: it is taken out at the first look. Only an origin waits for
+    /// what vanished, and clears this with that look.
+    fn removed(&mut self, path: &Path, now: Instant) {
+        if self.vanished.len() < MAX_VANISHED {
+            self.vanished.entry(path.clone()).or_insert(now);
+        }
     }
 
     /// Whether every change hinted up to `moment` has been observed, as far as this part knows.
@@ -133,6 +142,9 @@ impl Node {
                 self.note(Note::Rescan { reason: "hints were lost" });
                 self.look_at_everything();
             } else if !self.excludes.covers(&hint.path, false) {
+                if hint.kind == HintKind::Removed && self.is_origin() {
+                    self.watching.removed(&hint.path, self.now);
+                }
                 self.dirty.hint(hint, self.now, true);
             }
         }

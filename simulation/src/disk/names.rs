@@ -208,6 +208,7 @@ impl State {
             let kind = match place.inode.and_then(|key| self.live.get(key)) {
                 Some(inode) if inode.is_directory() => HintKind::Lost,
                 Some(inode) if inode.sectors().is_some() && !is_move => HintKind::Changing,
+                None if !is_move => HintKind::Removed,
                 _ => HintKind::Complete,
             };
             self.hint(place.directory, &place.name, kind);

@@ -72,7 +72,7 @@ fn hints_name_what_users_did_in_watched_directories() {
         hint("blog/.a.part", HintKind::Complete),
         hint("blog/a", HintKind::Complete),
         hint("blog/new", HintKind::Lost),
-        hint("blog/new", HintKind::Complete),
+        hint("blog/new", HintKind::Removed),
     ];
     assert_eq!(disk.take_hints(), expected);
     assert_eq!(disk.watched(), [Path::from(&name("blog"))]);

@@ -68,7 +68,7 @@ impl Handler {
             EventKind::Remove(_) if !self.shared.state().remove_tree(path).is_empty() => {
                 HintKind::Lost
             }
-            EventKind::Remove(_) => HintKind::Complete,
+            EventKind::Remove(_) => HintKind::Removed,
             EventKind::Any | EventKind::Other => HintKind::Lost,
         })
     }

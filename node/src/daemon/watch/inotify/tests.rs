@@ -112,7 +112,7 @@ fn what_happens_to_files_is_hinted() {
     watching.expect("file", HintKind::Complete);
     watching.expect("moved", HintKind::Complete);
     std::fs::remove_file(watching.full("moved")).unwrap();
-    watching.expect("moved", HintKind::Complete);
+    watching.expect("moved", HintKind::Removed);
     std::fs::create_dir(watching.full("directory")).unwrap();
     watching.expect("directory", HintKind::Lost);
     std::fs::OpenOptions::new().write(true).truncate(true).open(watching.full("link")).unwrap();
