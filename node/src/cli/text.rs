@@ -81,8 +81,11 @@ pub(crate) fn shell_word(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''"))
 }
 
-/// Rows in aligned columns, two spaces apart. The last column is not padded; widths count
-/// characters, so colours belong into the last column or are put in afterwards.
+/// Widest column that others are aligned after; formatting itself knows no wider ones than 65,535.
+const WIDEST: usize = 200;
+
+/// Rows in aligned columns, two spaces apart. The last column is not padded and may be of any
+/// length; widths count characters, so colours belong into the last column or are put in afterwards.
 pub(crate) fn table(rows: &[Vec<String>]) -> Vec<String> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
@@ -91,7 +94,11 @@ pub(crate) fn table(rows: &[Vec<String>]) -> Vec<String> {
     let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
     rows.iter()
         .map(|row| {
-            let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+            let last = row.len().saturating_sub(1);
+            let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, width))| {
+                let width = if column == last { 0 } else { (*width).min(WIDEST) };
+                format!("{cell:<width$}")
+            });
             cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
         })
         .collect()

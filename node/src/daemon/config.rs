@@ -19,7 +19,6 @@ use mirrormesh_gossip::{is_address, is_member_name};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::watch::MAX_WATCHES;
 use crate::store::Durability;
 
 /// Name of the file in the state directory.
@@ -30,6 +29,9 @@ const MAX_BYTES: u64 = 1024 * 1024;
 pub const DEFAULT_PORT: u16 = 7440;
 /// Kept files may take this many percent of the file system where nothing else is said.
 const KEPT_PERCENT: u8 = 10;
+/// Most directories watched with inotify where nothing else is said: each costs the kernel 1.3 KB
+/// with the inode it pins.
+const WATCH_LIMIT: u32 = 20_000;
 
 /// Why the settings cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -133,7 +135,7 @@ impl Default for Config {
             http: Http::default(),
             durability: Durability::Durable,
             kept_percent: KEPT_PERCENT,
-            watch_limit: MAX_WATCHES,
+            watch_limit: WATCH_LIMIT,
             on_promote: None,
             on_demote: None,
             log_format: LogFormat::default(),

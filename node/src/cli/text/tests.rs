@@ -45,4 +45,8 @@ fn shells_get_one_word() {
 fn columns_are_aligned() {
     let rows = [vec!["a".into(), "bb".into()], vec!["ccc".into(), "d".into()]];
     assert_eq!(table(&rows), ["a    bb", "ccc  d"]);
+    let long = "x".repeat(100_000);
+    let rows = [vec!["a".into(), long.clone()], vec![long.clone(), "b".into()]];
+    let lines = table(&rows);
+    assert_eq!(lines, [format!("{:<200}  {long}", "a"), format!("{long}  b")]);
 }

@@ -44,9 +44,10 @@ pub(super) fn assemble(
     let listen = config.listen.unwrap_or_else(default_listen);
     let endpoint = Endpoint::open(secret, listen, Tuning::default(), inbox.clone())?;
     let (docroot, work) = prove_places(state, config, secret)?;
+    let limit = usize::try_from(config.watch_limit).unwrap_or(usize::MAX);
     let (watch, hints) = match config.docroot {
-        Some(_) => watch::start(&docroot, Preference::Best, config.watch_limit as usize),
-        None => watch::start(&docroot, Preference::Scan, 0),
+        Some(_) => watch::start(&docroot, Preference::Best, limit),
+        None => watch::start(&docroot, Preference::Scan, limit),
     };
     let watched = config.docroot.is_some().then(|| watch.clone());
     let watcher: Box<dyn Watcher> = match config.docroot {

@@ -20,7 +20,7 @@ use mirrormesh_merkle::Path;
 use serde::Serialize;
 
 pub use self::hints::HintReceiver;
-pub use self::inotify::{InotifyWatch, MAX_WATCHES};
+pub use self::inotify::InotifyWatch;
 pub use self::scan_only::ScanOnly;
 pub use self::start::{Preference, start};
 use crate::store::Watched;

@@ -19,8 +19,8 @@ pub enum Preference {
     Scan,
 }
 
-/// Starts a back end for a docroot; at most `limit` directories are watched. Never fails: scanning always works, and the reason says why it
-/// came to that.
+/// Starts a back end for a docroot; `limit` directories may be watched. Never fails: scanning always
+/// works, and the reason says why it came to that.
 pub fn start(
     docroot: &Path,
     preference: Preference,

@@ -66,8 +66,12 @@ impl<D: Disk> Observation<'_, D> {
 
     fn look(&mut self, look: Look) -> Result<(), JobError> {
         let path = look.path.clone();
+        if path.is_root() && look.depth == Depth::Name {
+            // That the docroot is there was found out when it was opened.
+            return Ok(());
+        }
         if path.is_root() {
-            return self.scan(Look { depth: look.depth.max(Depth::Directory), ..look });
+            return self.scan(look);
         }
         if !path.is_within_limits() {
             self.unlist(&path, Unlisted::TooLong);

@@ -41,9 +41,6 @@ use crate::core::HintKind;
 use crate::daemon::disk;
 use crate::store::Watched;
 
-/// Directories watched at most: each costs the kernel 1.3 KB with the inode it pins.
-pub const MAX_WATCHES: u32 = 20_000;
-
 /// Watches of one instance, unless the system allows no more instances.
 const SHARD_WATCHES: usize = 1_024;
 
@@ -331,7 +328,10 @@ fn refusal(error: &notify::Error) -> String {
                 .to_owned()
         }
         ErrorKind::PathNotFound => "it is gone".to_owned(),
-        _ => error.to_string(),
+        // Without the path, which may be of any length.
+        ErrorKind::Io(error) => error.to_string(),
+        ErrorKind::Generic(reason) => reason.clone(),
+        kind => format!("{kind:?}"),
     }
 }
 
