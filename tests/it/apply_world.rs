@@ -153,6 +153,7 @@ pub(crate) struct Outcome {
     pub(crate) failed: Vec<(Path, String)>,
     pub(crate) look: BTreeSet<Path>,
     pub(crate) missing: u64,
+    pub(crate) wrong: u64,
     pub(crate) set_aside: u64,
     pub(crate) parcels: u64,
 }
@@ -263,6 +264,7 @@ impl<'a> Follower<'a> {
         outcome.failed.extend(applied.failed);
         outcome.look.extend(applied.look);
         outcome.missing += applied.missing;
+        outcome.wrong += applied.wrong;
         outcome.set_aside += applied.set_aside;
         outcome.parcels += 1;
         Ok(())

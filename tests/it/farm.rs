@@ -6,7 +6,8 @@
 //! for a time, only for a condition, and then not for ever.
 
 use std::fs;
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::fs::{PermissionsExt as _, lchown};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -31,6 +32,8 @@ pub(crate) struct Node {
     listen: String,
     /// The network namespace it lives in, if not that of the test.
     namespace: Option<String>,
+    /// Who runs it, if not the tests' own user.
+    user: Option<u32>,
     daemon: Option<Child>,
 }
 
@@ -52,7 +55,7 @@ impl Node {
     pub(crate) fn at(place: PathBuf, name: &str) -> Node {
         fs::create_dir_all(place.join("www")).unwrap();
         let listen = free_address();
-        Node { name: name.to_owned(), place, listen, namespace: None, daemon: None }
+        Node { name: name.to_owned(), place, listen, namespace: None, user: None, daemon: None }
     }
 
     /// The same node in a network namespace, with an address there.
@@ -60,6 +63,18 @@ impl Node {
         self.listen = listen;
         self.namespace = Some(namespace);
         self
+    }
+
+    /// Hands all that it has to another user, who runs it from now on.
+    pub(crate) fn belongs_to(&mut self, user: u32) {
+        let mut open = vec![self.place.clone()];
+        while let Some(path) = open.pop() {
+            lchown(&path, Some(user), Some(user)).unwrap();
+            if fs::symlink_metadata(&path).unwrap().is_dir() {
+                open.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            }
+        }
+        self.user = Some(user);
     }
 
     /// Its document root.
@@ -94,6 +109,9 @@ impl Node {
             None => program(),
         };
         command.args(arguments).arg("--state").arg(self.state());
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
         command
     }
 
@@ -276,9 +294,22 @@ impl Farm {
 
     /// An origin alone, running; `prepare` fills its docroot before, `more` goes to `init`.
     pub(crate) fn founded(more: &[&str], prepare: impl FnOnce(&Path)) -> Farm {
+        Farm::founded_by(None, more, prepare)
+    }
+
+    /// The same, with an origin that another user runs.
+    pub(crate) fn founded_by(
+        user: Option<u32>,
+        more: &[&str],
+        prepare: impl FnOnce(&Path),
+    ) -> Farm {
         let directory = Farm::place();
-        let origin = Node::at(directory.path().join("origin"), "origin");
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let mut origin = Node::at(directory.path().join("origin"), "origin");
         prepare(&origin.docroot());
+        if let Some(user) = user {
+            origin.belongs_to(user);
+        }
         Farm::of(directory, origin, more)
     }
 

@@ -62,6 +62,13 @@ impl Lists {
         below.into_iter().filter_map(|name| Some((name.clone(), self.forget(&name)?))).collect()
     }
 
+    /// The names listed below a path.
+    pub(super) fn below(&self, path: &Path) -> Vec<Path> {
+        let from = self.names.range(path.clone()..).map(|(name, _)| name);
+        let below = from.take_while(|name| name.starts_with(path));
+        below.filter(|name| *name != path).cloned().collect()
+    }
+
     /// Files that have been open for writing for so long that they are published as not served.
     pub(super) fn given_up(&self, now: Instant) -> Vec<Path> {
         self.names

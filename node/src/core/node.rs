@@ -7,12 +7,12 @@
 //! Invariants: at most one job that moves the current tree is in flight; nothing about a head or
 //! number leaves the node before it is durable where DESIGN.md says so; every collection is bounded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use mirrormesh_gossip::{Authority, Document, Entropy, Instant, NodeId, Sequence, TokenBook, Wall};
-use mirrormesh_merkle::Tree;
+use mirrormesh_merkle::{Path, Tree};
 
 use super::brake::Brake;
 use super::command::Answer;
@@ -36,6 +36,12 @@ use crate::store::{Batch, Done, Excludes, Job, JobError, JobId, Persist, Recover
 
 /// How long what was committed may stay without a flush.
 const FLUSH_AFTER: Duration = Duration::from_millis(100);
+
+/// Most unserved files without content that are listed.
+pub(super) const MAX_LEFT_OUT: usize = 1_024;
+/// What a kept thing takes from the budget beside its bytes, for its inode and its manifest: so the
+/// budget bounds their number too.
+const KEPT_COST: u64 = 4_096;
 
 /// One node.
 pub struct Node {
@@ -74,6 +80,8 @@ pub struct Node {
     pub(super) unflushed: Option<Instant>,
     pub(super) flushing: bool,
     pub(super) kept: (u64, u64),
+    /// Unserved files whose content is not here.
+    pub(super) left_out: BTreeSet<Path>,
     pub(super) refused: BTreeMap<&'static str, u64>,
     pub(super) warnings: BTreeMap<&'static str, String>,
     pub(super) stopping: bool,
@@ -134,6 +142,7 @@ impl Node {
             unflushed: None,
             flushing: false,
             kept: (recovered.kept_count, recovered.kept_bytes),
+            left_out: recovered.left_out.into_iter().take(MAX_LEFT_OUT).collect(),
             refused: BTreeMap::new(),
             warnings: BTreeMap::new(),
             stopping: false,
@@ -326,7 +335,9 @@ impl Node {
     }
 
     pub(super) fn keep_left(&self) -> u64 {
-        self.setup.settings.keep_bytes.saturating_sub(self.kept.1)
+        let (count, bytes) = self.kept;
+        let taken = bytes.saturating_add(count.saturating_mul(KEPT_COST));
+        self.setup.settings.keep_bytes.saturating_sub(taken)
     }
 
     /// Follows a new document: roster, excludes.

@@ -303,6 +303,11 @@ impl Node {
             }
             Ok(Done::Kept(KeptDone::Dropped(count, bytes))) => {
                 self.kept = (self.kept.0.saturating_sub(count), self.kept.1.saturating_sub(bytes));
+                // There is room for what had to stay where it lies.
+                self.transfer.retry_now(self.now);
+                if !self.transfer.errors.is_empty() {
+                    self.follow.tried = None;
+                }
                 self.answer_done(id, format!("{count} dropped, {bytes} bytes freed"));
             }
             Ok(Done::Kept(KeptDone::Refused(reason))) => {
@@ -468,6 +473,7 @@ fn kept_line(manifest: Manifest) -> KeptLine {
         KeptReason::Damage => "damaged, and fetched back",
         KeptReason::Rollback => "published by nobody",
         KeptReason::Crash => "found after a crash",
+        KeptReason::Restored => "gave way to what was restored",
     };
     KeptLine {
         id: manifest.id,

@@ -11,6 +11,9 @@ use mirrormesh_merkle::Hash;
 /// Most errors in a view.
 const MAX_SHOWN: usize = 256;
 
+/// Why a replica lacks a file of the tree.
+const UNSERVED: &str = "open for writing or not readable on the origin";
+
 impl Node {
     /// The state of things; the driver adds how the docroot is watched.
     pub fn view(&self, moment: Moment) -> View {
@@ -49,6 +52,12 @@ impl Node {
             open_for_writing: self.lists.open(),
             skipped: self.lists.skipped(),
             unreadable: self.lists.unreadable(),
+            unserved: self
+                .left_out
+                .iter()
+                .take(MAX_SHOWN)
+                .map(|path| path_view(path, UNSERVED.to_string()))
+                .collect(),
             set_aside: self.kept.0,
             set_aside_bytes: self.kept.1,
             held: self.brake.view(),

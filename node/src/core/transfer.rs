@@ -20,7 +20,7 @@ use super::event::{Effect, StreamId};
 use super::fetch::Incoming;
 use super::jobs::Purpose;
 use super::large::{Large, MAX_LARGE_WAITING};
-use super::node::Node;
+use super::node::{MAX_LEFT_OUT, Node};
 use super::note::Note;
 use crate::store::{
     Applied, Apply, Depth, Disown, Done, Inline, Job, JobError, KeptReason, Parcel, Phase, Plan,
@@ -173,6 +173,16 @@ impl Transfer {
     pub(super) fn retry_now(&mut self, now: Instant) {
         self.retry_at = self.retry_at.map(|at| at.min(now));
         self.retries = 0;
+    }
+
+    /// Something changed on the disk that may have stood in the way.
+    pub(super) fn retry_soon(&mut self, now: Instant) {
+        self.retry_at = self.retry_at.map(|at| at.min(now + RETRY.0));
+    }
+
+    /// Whether a path in error lies at or below this one.
+    pub(super) fn has_error_below(&self, path: &Path) -> bool {
+        self.errors.range(path.clone()..).next().is_some_and(|(first, _)| first.starts_with(path))
     }
 
     /// Wants paths taken back as published (an origin).
@@ -401,12 +411,21 @@ impl Node {
             let (count, bytes) = (applied.set_aside, applied.set_aside_bytes);
             self.note(Note::SetAside { count, bytes });
         }
+        for path in &applied.served {
+            self.left_out.remove(path);
+        }
+        let room = MAX_LEFT_OUT.saturating_sub(self.left_out.len());
+        self.left_out.extend(applied.left_out.into_iter().take(room));
         for path in applied.look {
             self.dirty.look(path, Depth::Name, self.now);
         }
         self.transfer.new_errors_more += applied.failed_more;
-        if applied.missing > 0 {
-            *self.refused.entry("missing-or-wrong-content").or_default() += applied.missing;
+        for (name, count) in
+            [("missing-content", applied.missing), ("wrong-content", applied.wrong)]
+        {
+            if count > 0 {
+                *self.refused.entry(name).or_default() += count;
+            }
         }
         for (path, reason) in applied.failed {
             if self.transfer.new_errors.len() < MAX_NOTED

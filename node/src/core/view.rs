@@ -65,6 +65,9 @@ pub struct NodeView {
     pub skipped: Vec<SkippedView>,
     /// Files the origin cannot read.
     pub unreadable: Vec<PathView>,
+    /// Files that the origin cannot serve now and that this node lacks or has at an older version.
+    #[serde(default)]
+    pub unserved: Vec<PathView>,
     /// Number of things set aside.
     pub set_aside: u64,
     /// Bytes set aside.

@@ -145,6 +145,10 @@ impl Node {
                 if hint.kind == HintKind::Removed && self.is_origin() {
                     self.watching.removed(&hint.path, self.now);
                 }
+                // What is listed below it may have gone with it.
+                for path in self.lists.below(&hint.path) {
+                    self.dirty.look(path, Depth::Name, self.now);
+                }
                 self.dirty.hint(hint, self.now, true);
             }
         }
@@ -322,9 +326,16 @@ impl Node {
             self.look_for_other_names(oldest);
         }
         let base = std::mem::replace(&mut self.current, observed.tree);
+        let is_in_error =
+            |look: &Look| !look.path.is_root() && self.transfer.has_error_below(&look.path);
+        if observed.changes > 0 || looks.iter().any(is_in_error) {
+            self.transfer.retry_soon(self.now);
+        }
         if observed.changes > 0 && !self.is_origin() {
             self.note(Note::LocalEdits { count: observed.changes });
             self.follow.in_line = false;
+            // What else is to be done now has not been tried.
+            self.follow.tried = None;
         }
         if self.is_origin() {
             self.observed_on_origin(base, observed);

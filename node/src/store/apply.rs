@@ -29,6 +29,7 @@ use super::temporary::TemporaryNames;
 use super::{Table, tree_value};
 
 mod check;
+mod closed;
 mod contents;
 mod directories;
 mod metadata;
@@ -49,15 +50,13 @@ use stage::Staged;
 /// Applies a parcel.
 pub fn apply<D: Disk>(disk: &D, job: &Apply) -> Result<Applied, JobError> {
     let mut run = Run::new(disk, job)?;
-    let mut steps = run.check()?;
-    run.write_intents(&steps);
-    run.make_directories(&mut steps)?;
-    let staged = run.stage(&mut steps)?;
-    let mut staged = run.make_durable(staged)?;
-    run.stage_links(&mut steps, &mut staged)?;
-    run.show(staged, &mut steps)?;
-    run.remove(steps)?;
-    run.settle()
+    match run.change_docroot() {
+        Ok(()) => run.settle(),
+        Err(error) => {
+            run.close_again().ok();
+            Err(error)
+        }
+    }
 }
 
 /// One name, checked.
@@ -121,6 +120,10 @@ struct Run<'d, D: Disk> {
     /// Directories in whose place the target has something else.
     giving_way: BTreeSet<Path>,
     records: BTreeMap<Path, Recorded>,
+    /// Directories opened to this process for the run, and the modes that they get back.
+    opened: BTreeMap<Path, u16>,
+    /// Unserved files whose content is not here.
+    left_out: BTreeSet<Path>,
     /// Paths that were directories and are not: the rows below go.
     dropped: Vec<Path>,
     /// Directories of the docroot in which names changed.
@@ -155,12 +158,28 @@ impl<'d, D: Disk> Run<'d, D> {
             conversions: BTreeMap::new(),
             giving_way: BTreeSet::new(),
             records: BTreeMap::new(),
+            opened: BTreeMap::new(),
+            left_out: BTreeSet::new(),
             dropped: Vec::new(),
             touched: BTreeSet::new(),
             metadata_changes: 0,
             sync_all: false,
             keep_left: job.keep_bytes,
         })
+    }
+
+    /// Everything but making it durable and recording it.
+    fn change_docroot(&mut self) -> Result<(), JobError> {
+        self.open_closed()?;
+        let mut steps = self.check()?;
+        self.write_intents(&steps);
+        self.make_directories(&mut steps)?;
+        let staged = self.stage(&mut steps)?;
+        let mut staged = self.make_durable(staged)?;
+        self.stage_links(&mut steps, &mut staged)?;
+        self.show(staged, &mut steps)?;
+        self.remove(steps)?;
+        self.close_again()
     }
 
     fn is_durable(&self) -> bool {

@@ -106,6 +106,7 @@ pub(super) fn reason_code(reason: KeptReason) -> u8 {
         KeptReason::Damage => 2,
         KeptReason::Rollback => 3,
         KeptReason::Crash => 4,
+        KeptReason::Restored => 5,
     }
 }
 
@@ -116,6 +117,7 @@ pub(super) fn reason_of(code: u8) -> Option<KeptReason> {
         2 => KeptReason::Damage,
         3 => KeptReason::Rollback,
         4 => KeptReason::Crash,
+        5 => KeptReason::Restored,
         _ => return None,
     })
 }

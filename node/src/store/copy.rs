@@ -8,6 +8,8 @@ use super::index::IndexRow;
 
 /// Bytes that are read and written at a time.
 const PIECE: usize = 256 * 1024;
+/// Between multiples of this length, zeros alone are not written.
+const HOLE: u64 = 16 * 1024;
 
 /// Writes pieces one after the other.
 pub(crate) fn write_pieces<D: Disk>(disk: &D, file: &D::File, pieces: &[Bytes]) -> DiskResult<()> {
@@ -17,6 +19,33 @@ pub(crate) fn write_pieces<D: Disk>(disk: &D, file: &D::File, pieces: &[Bytes]) 
         offset += piece.len() as u64;
     }
     Ok(())
+}
+
+/// Writes at the end of a file, and leaves holes where there are only zeros: a sparse file takes no
+/// more room here than where it came from.
+pub(crate) fn write_with_holes<D: Disk>(
+    disk: &D,
+    file: &D::File,
+    offset: u64,
+    bytes: &[u8],
+) -> DiskResult<()> {
+    let (mut start, mut end) = (0, 0);
+    while end < bytes.len() {
+        let to_boundary = HOLE - (offset + end as u64) % HOLE;
+        let to_boundary = usize::try_from(to_boundary).unwrap_or(usize::MAX);
+        let next = end.saturating_add(to_boundary).min(bytes.len());
+        if bytes[end..next].iter().all(|byte| *byte == 0) {
+            if start < end {
+                disk.write(file, offset + start as u64, &bytes[start..end])?;
+            }
+            start = next;
+        }
+        end = next;
+    }
+    if start < end {
+        return disk.write(file, offset + start as u64, &bytes[start..end]);
+    }
+    if end > 0 { disk.set_length(file, offset + end as u64) } else { Ok(()) }
 }
 
 /// Hash of pieces one after the other.
@@ -54,7 +83,7 @@ fn read_and_write<D: Disk>(disk: &D, from: &D::File, to: &D::File, size: u64) ->
         if length == 0 {
             break;
         }
-        disk.write(to, offset, &buffer[..length])?;
+        write_with_holes(disk, to, offset, &buffer[..length])?;
         hasher.update(&buffer[..length]);
         offset += length as u64;
     }

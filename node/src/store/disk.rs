@@ -125,6 +125,8 @@ pub struct Filesystem {
     pub reflink: bool,
     /// Smallest step of time stamps, in nanoseconds.
     pub time_step: u32,
+    /// Whether modes keep this process out: of a directory without the bits of its owner, say.
+    pub obeys_modes: bool,
 }
 
 /// A table of the ordered store. Keys and values are bytes; keys are ordered as bytes.

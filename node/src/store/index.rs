@@ -57,6 +57,18 @@ impl Seen {
         }
     }
 
+    /// The same of a directory that could not be looked into: it has to be scanned wholly as soon as
+    /// it can be.
+    pub fn doubted(self) -> Seen {
+        // No inode has this number.
+        Seen { inode: 0, ..self }
+    }
+
+    /// Whether a directory is to be scanned wholly.
+    pub fn is_doubted(&self) -> bool {
+        self.inode == 0
+    }
+
     /// Whether a directory with this stat needs no look itself: sizes and times of directories
     /// change with their content.
     pub fn same_directory(&self, stat: &Stat) -> bool {

@@ -160,7 +160,7 @@ impl<'d, D: Disk> Restore<'d, D> {
             let intent = Intent {
                 role,
                 path: self.path.clone(),
-                reason: KeptReason::LocalEdit,
+                reason: KeptReason::Restored,
                 wall: self.manifest.wall,
             };
             intents.put(Table::State, intent::key(name), intent.encode());
@@ -339,7 +339,7 @@ impl<'d, D: Disk> Restore<'d, D> {
         let about = About {
             path: self.path.clone(),
             record,
-            reason: KeptReason::LocalEdit,
+            reason: KeptReason::Restored,
             wall: self.manifest.wall,
         };
         set_aside(disk, pending, displaced, &self.kept, old, about, bytes)?;

@@ -132,10 +132,11 @@ impl<D: Disk> Packer<'_, D> {
     /// Where the index says that the content lies: the wanted path first.
     fn places(&self, want: &Want) -> Result<Vec<(Path, IndexRow)>, JobError> {
         let has_it = |file: &File| file.content == want.content && file.size == want.size;
+        let mut places = Vec::new();
         if let Some(row) = rows::read(&self.pending, &want.path)?
             && matches!(&row.record, Record::File(file) if has_it(file))
         {
-            return Ok(vec![(want.path.clone(), row)]);
+            places.push((want.path.clone(), row));
         }
         let file = File {
             mode: 0,
@@ -145,7 +146,9 @@ impl<D: Disk> Packer<'_, D> {
             unserved: false,
             attributes: None,
         };
-        sources::of(&self.pending, &file)
+        // What lies there may not be as its row says any more.
+        places.extend(sources::of(&self.pending, &file)?);
+        Ok(places)
     }
 
     /// Fills the chunk from `start` on with bytes of a file, if it is as its row says before and

@@ -94,7 +94,9 @@ fn parcel<D: Disk>(
     let mut bytes = 0_u64;
     for change in &changes {
         let Some(Record::File(file)) = &change.new else { continue };
-        let same = matches!(&change.old, Some(Record::File(old)) if old.content == file.content);
+        // What was not served may never have come here.
+        let same = matches!(&change.old, Some(Record::File(old))
+            if old.content == file.content && !old.unserved && sources::is_readable(old.mode));
         let is_here = same
             || file.unserved
             || file.size == 0

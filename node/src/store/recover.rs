@@ -36,6 +36,8 @@ pub struct Recovered {
     pub kept_count: u64,
     /// Bytes of them.
     pub kept_bytes: u64,
+    /// Unserved files whose content is not here.
+    pub left_out: Vec<Path>,
     /// What an operator should know.
     pub notes: Vec<String>,
 }
@@ -79,7 +81,12 @@ pub fn recover<D: Disk>(disk: &D) -> Result<Recovered, JobError> {
         true
     })?;
     let (kept_count, kept_bytes) = (kept_count + more_count, kept_bytes + more_bytes);
-    Ok(Recovered { state, current, target, kept_count, kept_bytes, notes })
+    let left_out = state.range(Bytes::from_static(state::LEFT_OUT)..);
+    let left_out = left_out
+        .map_while(|(key, _)| key.strip_prefix(state::LEFT_OUT))
+        .filter_map(|path| Path::from_bytes(path).ok())
+        .collect();
+    Ok(Recovered { state, current, target, kept_count, kept_bytes, left_out, notes })
 }
 
 struct Recovery<'d, D: Disk> {

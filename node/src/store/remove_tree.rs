@@ -2,8 +2,11 @@
 
 use mirrormesh_merkle::{Name, Path};
 
-use super::disk::{Disk, DiskResult, FileKind};
+use super::disk::{Disk, DiskErrorKind, DiskResult, FileKind, Metadata};
 use super::resolve::Resolver;
+
+/// What the owner of a directory needs to empty it.
+const OWNER: u16 = 0o700;
 
 /// Removes a name with everything below it. Never follows a link.
 pub(super) fn remove_any<D: Disk>(disk: &D, at: &D::Directory, name: &Name) -> DiskResult<()> {
@@ -18,8 +21,18 @@ pub(super) fn remove_tree<D: Disk>(disk: &D, at: &D::Directory, name: &Name) -> 
     let mut resolver = Resolver::at(disk, at.clone());
     let mut open = vec![Path::from(name)];
     while let Some(path) = open.last().cloned() {
-        let directory = resolver.directory(&path)?;
         let mut names = Vec::new();
+        let mut directory = resolver.directory(&path)?;
+        if disk.stat_directory(&directory)?.mode & OWNER != OWNER {
+            // Its mode may keep out who owns it. If somebody else does, what follows fails.
+            let metadata = Metadata { mode: Some(OWNER), ..Metadata::default() };
+            match disk.set_directory_metadata(&directory, metadata) {
+                Err(error) if error.kind == DiskErrorKind::Permission => {}
+                result => result?,
+            }
+            resolver.forget(&path);
+            directory = resolver.directory(&path)?;
+        }
         disk.list(&directory, &mut |name, _| names.push(name))?;
         let mut is_empty = true;
         for name in names {

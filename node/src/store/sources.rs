@@ -11,6 +11,12 @@ use super::rows;
 /// Most places that are looked at for one content.
 const PLACES: usize = 4;
 
+/// Whether a file of this mode is a source of its content: a process that obeys modes cannot read
+/// what its owner may not.
+pub(super) fn is_readable(mode: u16) -> bool {
+    mode & 0o400 != 0
+}
+
 /// Places whose rows say that they hold the content of `file`. The disk has not been asked.
 pub(super) fn of<D: Disk>(
     pending: &Pending<'_, D>,
@@ -24,7 +30,7 @@ pub(super) fn of<D: Disk>(
         let Some(row) = rows::read(pending, &path)? else { continue };
         let has_it = matches!(&row.record, Record::File(here)
             if here.content == file.content && here.size == file.size);
-        if has_it {
+        if has_it && is_readable(row.seen.mode) {
             places.push((path, row));
         }
     }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use mirrormesh_merkle::{Hash, Path};
 
 use super::area::{Area, large_name};
-use super::copy::hash_file;
+use super::copy::{hash_file, write_with_holes};
 use super::disk::{Batch, Disk, DiskErrorKind, DiskResult, FileKind, Table};
 use super::job::{JobError, Stage, StageStep, Staged};
 use super::reason::failed_at;
@@ -71,7 +71,7 @@ impl<D: Disk> Part<'_, D> {
         for chunk in chunks {
             let room = usize::try_from(self.size - end).unwrap_or(usize::MAX).min(chunk.len());
             if room > 0 {
-                self.disk.write(&file, end, &chunk[..room])?;
+                write_with_holes(self.disk, &file, end, &chunk[..room])?;
                 end += room as u64;
             }
         }

@@ -13,7 +13,8 @@ use super::doubt::same_or_doubtful;
 use super::failed_name::{FailedName, failed_name};
 use super::index::{IndexRow, index_key, index_path};
 use super::job::{
-    Depth, DocrootState, JobError, Judgement, Look, Observe, ObserveLimits, Verified, Verify,
+    Depth, DocrootState, JobError, Judgement, Look, Observe, ObserveLimits, Unlisted, Verified,
+    Verify,
 };
 use super::observe::observe;
 use super::pending::Pending;
@@ -169,7 +170,11 @@ impl<D: Disk> Reader<'_, '_, D> {
                         self.found.bytes += size;
                         (content != file.content).then(|| "the content differs".into())
                     }
-                    Reading::Not(why) => Some(format!("it was not read: {why:?}")),
+                    Reading::Not(Unlisted::Unreadable(reason)) => {
+                        Some(format!("it cannot be read: {reason}"))
+                    }
+                    Reading::Not(Unlisted::OpenForWriting) => Some("it is open for writing".into()),
+                    Reading::Not(_) => Some("it changed while it was read".into()),
                     Reading::Gone => Some(told(FailedName::Gone)),
                     Reading::OtherKind => Some(told(FailedName::OtherKind)),
                 })

@@ -191,6 +191,7 @@ impl State {
             exchange: self.options.exchange,
             reflink: self.options.reflink,
             time_step: self.options.time_step,
+            obeys_modes: false,
         })
     }
 

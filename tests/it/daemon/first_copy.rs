@@ -1,5 +1,6 @@
 //! A replica joins, and has everything.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixListener;
 
 use serde_json::json;
@@ -33,6 +34,8 @@ fn every_kind_of_name_and_metadata_arrives() {
     assert_eq!(status["node"]["role"], "replica");
     assert_eq!(status["cluster"]["origin"], "origin");
     assert_eq!(status["node"]["errors"], json!([]));
+    let sparse = std::fs::metadata(farm.replica().path("sizes/sparse")).unwrap();
+    assert!(sparse.len() > 64 << 20 && sparse.blocks() * 512 < 1 << 20, "holes stay holes");
     for name in ["fifo", "socket", "links/directory/fifo"] {
         assert!(!farm.replica().path(name).exists(), "{name} is not mirrored");
     }

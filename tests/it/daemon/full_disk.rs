@@ -7,19 +7,21 @@ use std::process::Command;
 
 use super::sample::{content, site, write};
 use crate::farm::Farm;
+use crate::farm_command::eventually;
 
 /// A small file system; goes when dropped.
-struct Disk {
+pub(super) struct Disk {
+    image: PathBuf,
     at: PathBuf,
 }
 
 impl Disk {
     /// `None`, and a loud word, where none can be mounted.
-    fn mount(image: &Path, at: &Path, megabytes: u64) -> Option<Disk> {
+    pub(super) fn mount(image: &Path, at: &Path, megabytes: u64) -> Option<Disk> {
         fs::File::create(image).unwrap().set_len(megabytes << 20).unwrap();
         let made = quiet(Command::new("mkfs.ext4").args(["-q", "-F", "-m", "0"]).arg(image));
-        let mounted = made && quiet(Command::new("mount").args(["-o", "loop"]).arg(image).arg(at));
-        if !mounted {
+        let disk = Disk { image: image.to_owned(), at: at.to_owned() };
+        if !(made && disk.mount_again()) {
             // Past the test's own output: it is to be seen where all is well.
             let mut stderr = std::io::stderr();
             writeln!(stderr, "SKIPPED: no loop file system can be mounted here").unwrap();
@@ -27,7 +29,38 @@ impl Disk {
         }
         let lost = at.join("lost+found");
         fs::remove_dir(lost).unwrap();
-        Some(Disk { at: at.to_owned() })
+        Some(disk)
+    }
+
+    /// Others look for a free loop device too, and may take it first.
+    fn mount_again(&self) -> bool {
+        let mount =
+            || quiet(Command::new("mount").args(["-o", "loop"]).arg(&self.image).arg(&self.at));
+        (0..10).any(|_| mount())
+    }
+
+    /// A loop device lives on for a moment, and with it what it has cached.
+    fn is_detached(&self) -> bool {
+        let output = Command::new("losetup").arg("-j").arg(&self.image).output().unwrap();
+        output.status.success() && output.stdout.is_empty()
+    }
+
+    /// Changes bytes below the file system, which knows nothing of it. Nobody uses it meanwhile.
+    pub(super) fn rot(&self, from: &[u8], to: &[u8]) {
+        assert_eq!(from.len(), to.len());
+        assert!(quiet(Command::new("umount").arg(&self.at)));
+        eventually("the loop device goes", || self.is_detached());
+        let mut bytes = fs::read(&self.image).unwrap();
+        let mut found = 0;
+        for at in 0..bytes.len() - from.len() {
+            if bytes[at..].starts_with(from) {
+                bytes[at..at + to.len()].copy_from_slice(to);
+                found += 1;
+            }
+        }
+        assert!(found > 0, "it is not on the disk");
+        fs::write(&self.image, bytes).unwrap();
+        assert!(self.mount_again());
     }
 }
 

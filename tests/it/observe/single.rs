@@ -153,7 +153,11 @@ fn what_cannot_be_read_stays_as_it_was_published() {
     fixture.disk.deny("d");
     fixture.disk.take_hints();
     let observed = fixture.scan();
-    assert_eq!(fixture.current, tree);
+    // But nobody can be served with it.
+    for (name, published) in [("d/b", b"b"), ("d/e/a", b"a")] {
+        assert_eq!(content(&fixture, name), Some((content_hash(published), true)), "{name}");
+    }
+    assert_eq!((fixture.current.files, fixture.current.bytes), (tree.files, tree.bytes));
     assert!(matches!(&unlisted(&observed)[..], [(at, Unlisted::Unreadable(_))] if at == "d"));
     // Its own stat is as before; it has to be scanned wholly all the same.
     fixture.disk.allow("d");

@@ -208,6 +208,12 @@ fn lists(node: &NodeView, output: Output, lines: &mut Vec<String>) {
         heading(lines, Tone::Attention, what);
         paths(&node.unreadable, 0, lines);
     }
+    if !node.unserved.is_empty() {
+        let files = count(node.unserved.len() as u64, "file");
+        let what = format!("missing or older here until the origin can serve them ({files}):");
+        heading(lines, Tone::Attention, what);
+        paths(&node.unserved, 0, lines);
+    }
     if !node.skipped.is_empty() {
         heading(lines, Tone::Attention, format!("not mirrored ({}):", node.skipped.len()));
         skipped(&node.skipped, lines);

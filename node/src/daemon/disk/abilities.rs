@@ -24,6 +24,7 @@ struct Abilities {
     exchange: bool,
     reflink: bool,
     time_step: u32,
+    obeys_modes: bool,
 }
 
 /// What was found out about each mount.
@@ -64,6 +65,7 @@ impl Known {
             exchange: abilities.exchange,
             reflink: abilities.reflink,
             time_step: abilities.time_step,
+            obeys_modes: abilities.obeys_modes,
         })
     }
 }
@@ -82,6 +84,7 @@ fn try_out(directory: BorrowedFd<'_>, work: Option<BorrowedFd<'_>>) -> Abilities
             _ => false,
         },
         time_step: one.as_ref().map_or(1, |file| time_step(file.as_fd())),
+        obeys_modes: obeys_modes(),
     }
 }
 
@@ -106,6 +109,13 @@ fn exchange_works(work: BorrowedFd<'_>) -> DiskResult<bool> {
 
 fn reflink_works(from: &OwnedFd, to: &OwnedFd) -> bool {
     content::write(from, 0, &[1; 4096]).is_ok() && content::share(from, to).is_ok()
+}
+
+/// Whether this process lacks the capability to pass by permission bits.
+fn obeys_modes() -> bool {
+    use rustix::thread::{CapabilitySet, capabilities};
+    // Who cannot say is taken for a plain user.
+    !capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::DAC_OVERRIDE))
 }
 
 /// Sets a time that every known step would change, and looks what became of it.

@@ -60,6 +60,7 @@ fn node(registry: &mut Registry, node: &NodeView) {
     let open = node.open_for_writing.len();
     gauge("open_for_writing", "Files not published because somebody writes them", open as f64);
     gauge("unreadable", "Files the origin cannot read", node.unreadable.len() as f64);
+    gauge("unserved", "Files missing here until the origin can serve", node.unserved.len() as f64);
     gauge("watches", "Directories watched", node.watch.watches as f64);
     gauge("watches_limit", "Most directories that would be watched", node.watch.limit as f64);
     gauge("warnings", "Things an operator should know", node.warnings.len() as f64);

@@ -13,6 +13,7 @@ use super::super::index::{IndexRow, Seen};
 use super::super::job::{Item, JobError};
 use super::super::plan::as_file;
 use super::super::rows;
+use super::super::sources;
 use super::contents::Contents;
 use super::source::Source;
 use super::{Run, Task, split};
@@ -20,6 +21,8 @@ use super::{Run, Task, split};
 /// What is to be done, by kind, each in path order.
 #[derive(Default)]
 pub(super) struct Steps {
+    /// Pipes, sockets and devices in the way: nothing that Observe takes.
+    pub(super) obstacles: Vec<Task>,
     /// Directories to be made under free names.
     pub(super) directories: Vec<Task>,
     /// Directories to be made where a file or link is.
@@ -45,7 +48,8 @@ impl Steps {
             task.row.is_some() || matches!(source, Source::Move(..))
         };
         let files = self.files.iter().filter(is_displacing).map(|(task, _)| task);
-        files.chain(&self.conversions).chain(&self.links).chain(&self.removals)
+        let others = self.conversions.iter().chain(&self.links).chain(&self.removals);
+        files.chain(others).chain(&self.obstacles)
     }
 }
 
@@ -106,6 +110,11 @@ impl<D: Disk> Run<'_, D> {
                     steps.modes.push(task);
                     becoming.insert(item.path.clone(), Made::Before);
                     continue;
+                }
+                (None, Found::Thing(stat)) if is_never_mirrored(stat.kind) => {
+                    let task = self.task(item, None);
+                    steps.obstacles.push(task);
+                    None
                 }
                 (None, Found::Thing(stat))
                     if let Some(reason) = self.why_never_observed(&item.path, &stat) =>
@@ -182,7 +191,7 @@ impl<D: Disk> Run<'_, D> {
                 self.disk.stat(&directory, &name).map_err(|error| (false, error))
             });
         match found {
-            Ok(stat) => Ok(Found::Thing(stat)),
+            Ok(stat) => Ok(Found::Thing(self.as_closed(path, stat))),
             Err((false, error)) if error.kind == DiskErrorKind::NotFound => Ok(Found::Nothing),
             Err((true, error))
                 if matches!(error.kind, DiskErrorKind::NotFound | DiskErrorKind::NotDirectory) =>
@@ -228,11 +237,6 @@ impl<D: Disk> Run<'_, D> {
     /// Why Observe passes over what lies there: to look again would bring nothing.
     fn why_never_observed(&mut self, path: &Path, stat: &Stat) -> Option<&'static str> {
         let is_directory = stat.kind == FileKind::Directory;
-        if !is_directory && !matches!(stat.kind, FileKind::File | FileKind::Symlink) {
-            return Some(
-                "a pipe, socket or device lies there, which is not mirrored: move it away",
-            );
-        }
         if self.job.excludes.covers(path, is_directory) {
             return Some("something that is excluded here lies there: move it away");
         }
@@ -260,7 +264,11 @@ impl<D: Disk> Run<'_, D> {
             return Ok(());
         }
         let is_content_here = match (as_file(was.as_ref()), as_file(item.new.as_ref())) {
-            (Some(was), Some(new)) => was.content == new.content && was.size == new.size,
+            (Some(was), Some(new)) => {
+                let is_readable =
+                    row.as_ref().is_some_and(|row| sources::is_readable(row.seen.mode));
+                is_readable && was.content == new.content && was.size == new.size
+            }
             _ => false,
         };
         let is_certain = match (&row, &stat) {
@@ -349,9 +357,16 @@ impl<D: Disk> Run<'_, D> {
 pub(super) fn is_as_known(row: &IndexRow, stat: &Stat) -> bool {
     match &row.record {
         Record::Directory { .. } => {
-            stat.kind == FileKind::Directory && row.seen.same_directory(stat)
+            let is_same = row.seen.same_directory(stat)
+                || row.seen.is_doubted() && row.seen.mode == stat.mode;
+            stat.kind == FileKind::Directory && is_same
         }
         Record::File(_) => stat.kind == FileKind::File && same_or_doubtful(&row.seen, stat),
         Record::Symlink(_) => stat.kind == FileKind::Symlink && same_or_doubtful(&row.seen, stat),
     }
+}
+
+/// Whether Observe passes over whatever is of this kind.
+pub(super) fn is_never_mirrored(kind: FileKind) -> bool {
+    matches!(kind, FileKind::Fifo | FileKind::Socket | FileKind::Device)
 }

@@ -67,23 +67,29 @@ impl<D: Disk> Run<'_, D> {
     fn make_in_place(&mut self, task: &Task) -> DiskResult<Option<Seen>> {
         let (parent, name) = task.place();
         let above = self.landing(&parent)?;
-        match self.disk.make_directory(&above, &name, mode_of(task)) {
+        let mode = self.mode_to_begin_with(&task.path, mode_of(task));
+        match self.disk.make_directory(&above, &name, mode) {
             Ok(()) => {}
-            Err(error) if error.kind == DiskErrorKind::Exists => return Ok(None),
+            Err(error) if error.kind == DiskErrorKind::Exists => {
+                self.opened.remove(&task.path);
+                return Ok(None);
+            }
             Err(error) => return Err(error),
         }
         self.docroot.forget(&task.path);
         let made = self.landing(&task.path)?;
-        give_directory_metadata(self.disk, &above, &made, mode_of(task))?;
-        Ok(Some(Seen::of(&self.disk.stat_directory(&made)?)))
+        give_directory_metadata(self.disk, &above, &made, mode)?;
+        let stat = self.disk.stat_directory(&made)?;
+        Ok(Some(Seen::of(&self.as_closed(&task.path, stat))))
     }
 
     fn make_in_displaced(&mut self, task: &Task) -> DiskResult<()> {
         let displaced = self.displaced()?;
-        self.disk.make_directory(&displaced, &task.temporary, mode_of(task))?;
+        let mode = self.mode_to_begin_with(&task.path, mode_of(task));
+        self.disk.make_directory(&displaced, &task.temporary, mode)?;
         let above = self.docroot.directory(&task.place().0)?;
         let made = self.disk.open_directory(&displaced, &task.temporary)?;
-        give_directory_metadata(self.disk, &above, &made, mode_of(task))
+        give_directory_metadata(self.disk, &above, &made, mode)
     }
 
     /// Takes back what is not visible: the flush failed. Best effort.

@@ -89,16 +89,25 @@ impl<D: Disk> Run<'_, D> {
         let Some(Record::Directory { mode, .. }) = &task.new else { return Ok(None) };
         self.docroot.forget(&task.path);
         let directory = self.docroot.directory(&task.path)?;
-        let stat = self.disk.stat_directory(&directory)?;
-        if task.row.as_ref().is_some_and(|row| !is_as_known(row, &stat)) {
+        let before = self.disk.stat_directory(&directory)?;
+        let known = self.as_closed(&task.path, before);
+        if task.row.as_ref().is_some_and(|row| !is_as_known(row, &known)) {
             return Ok(None);
         }
-        if stat.mode != *mode {
-            let metadata = Metadata { mode: Some(*mode), ..Metadata::default() };
+        self.opened.remove(&task.path);
+        let mode_now = self.mode_to_begin_with(&task.path, *mode);
+        if before.mode != mode_now {
+            let metadata = Metadata { mode: Some(mode_now), ..Metadata::default() };
             self.disk.set_directory_metadata(&directory, metadata)?;
         }
-        let after = self.disk.stat_directory(&directory)?;
-        Ok((after.mode == *mode).then(|| Seen::of(&after)))
+        let after = self.as_closed(&task.path, self.disk.stat_directory(&directory)?);
+        let seen = Seen::of(&after);
+        if task.row.as_ref().is_some_and(|row| row.seen.is_doubted()) {
+            // It may be looked into now.
+            self.report.look(&task.path);
+            return Ok((after.mode == *mode).then_some(seen.doubted()));
+        }
+        Ok((after.mode == *mode).then_some(seen))
     }
 
     /// Records a directory that took the place of something else.
@@ -108,7 +117,7 @@ impl<D: Disk> Run<'_, D> {
             .directory(&task.path)
             .and_then(|directory| self.disk.stat_directory(&directory));
         let stat = match stat {
-            Ok(stat) => stat,
+            Ok(stat) => self.as_closed(&task.path, stat),
             Err(error) => return self.report.fail_with(&task.path, &error),
         };
         let record = task.new.clone();

@@ -1,5 +1,7 @@
 //! Whether something is the version that the index knows, and so may be removed.
 
+use std::collections::BTreeMap;
+
 use mirrormesh_merkle::{Kind, Name, Path, Record};
 
 use super::super::Table;
@@ -9,6 +11,7 @@ use super::super::doubt::same_or_doubtful;
 use super::super::index::{IndexRow, Seen, index_key};
 use super::super::pending::Pending;
 use super::super::resolve::Resolver;
+use super::closed::{as_closed, open_up};
 use super::{Run, split};
 
 /// What lies below a directory.
@@ -23,7 +26,8 @@ pub(super) struct Survey {
 impl<D: Disk> Run<'_, D> {
     /// Compares what lies below a directory of the docroot with the index.
     pub(super) fn survey_docroot(&mut self, path: &Path) -> DiskResult<Survey> {
-        survey(self.disk, &self.pending, &mut self.docroot, path, path)
+        let opened = self.filesystem.obeys_modes.then_some(&mut self.opened);
+        survey(self.disk, &self.pending, &mut self.docroot, path, path, opened)
     }
 
     /// Compares what lies below a name in `displaced` with the rows of the path it came from.
@@ -32,7 +36,8 @@ impl<D: Disk> Run<'_, D> {
         let Some(below) = &mut self.below else {
             return Ok(Survey { is_ours: false, bytes: 0 });
         };
-        survey(self.disk, &self.pending, below, &Path::from(name), path)
+        let opened = self.filesystem.obeys_modes.then_some(&mut self.opened);
+        survey(self.disk, &self.pending, below, &Path::from(name), path, opened)
     }
 
     /// Whether a name in `displaced` is what a row said before it was brought there: a rename
@@ -68,18 +73,28 @@ pub(super) fn is_kind(record: &Record, kind: FileKind) -> bool {
     )
 }
 
-/// Walks what lies at `at` and compares it with the rows below `path`.
+/// Walks what lies at `at` and compares it with the rows below `path`. `opened` gets the
+/// directories that have to be opened for that.
 fn survey<D: Disk>(
     disk: &D,
     pending: &Pending<'_, D>,
     resolver: &mut Resolver<'_, D>,
     at: &Path,
     path: &Path,
+    mut opened: Option<&mut BTreeMap<Path, u16>>,
 ) -> DiskResult<Survey> {
     let mut survey = Survey { is_ours: true, bytes: 0 };
     let mut open = vec![(at.clone(), path.clone())];
     while let Some((at, path)) = open.pop() {
-        let directory = match resolver.directory(&at) {
+        let mut directory = resolver.directory(&at);
+        if let (Ok(handle), Some(opened)) = (&directory, opened.as_deref_mut())
+            && open_up(disk, handle, &path, opened)?
+        {
+            // The handle may be one that cannot be listed.
+            resolver.forget(&at);
+            directory = resolver.directory(&at);
+        }
+        let directory = match directory {
             Ok(directory) => directory,
             Err(error) if error.kind == DiskErrorKind::OtherFilesystem => {
                 survey.is_ours = false;
@@ -90,11 +105,14 @@ fn survey<D: Disk>(
         let mut names = Vec::new();
         disk.list(&directory, &mut |name, _| names.push(name))?;
         for name in names {
-            let stat = disk.stat(&directory, &name)?;
+            let mut stat = disk.stat(&directory, &name)?;
             if stat.kind == FileKind::File {
                 survey.bytes = survey.bytes.saturating_add(stat.size);
             }
             let path = path.join(&name);
+            if let Some(opened) = opened.as_deref() {
+                stat = as_closed(opened, &path, stat);
+            }
             if survey.is_ours {
                 survey.is_ours = is_ours(disk, pending, &directory, &path, &stat)?;
             }

@@ -6,7 +6,7 @@ use super::super::disk::{Disk, DiskErrorKind, DiskResult, FileKind};
 use super::super::index::IndexRow;
 use super::super::job::JobError;
 use super::super::rows;
-use super::check::{Steps, is_as_known};
+use super::check::{Steps, is_as_known, is_never_mirrored};
 use super::{Run, Task};
 
 /// Why a directory is not empty.
@@ -64,6 +64,23 @@ impl<D: Disk> Run<'_, D> {
         if is_away { self.retire(&task) } else { Ok(()) }
     }
 
+    /// Sets aside a pipe, socket or device where something is wanted. If it cannot go, what was to
+    /// come finds the name taken, and it is looked at again.
+    pub(super) fn clear(&mut self, task: Task) -> Result<(), JobError> {
+        let (parent, name) = task.place();
+        let kind = self.docroot.directory(&parent).and_then(|at| self.disk.stat(&at, &name));
+        if !kind.is_ok_and(|stat| is_never_mirrored(stat.kind)) {
+            return Ok(());
+        }
+        match self.move_away(&task) {
+            Ok(()) => {
+                self.touch(&parent);
+                self.retire(&task)
+            }
+            Err(error) => self.report.fail_with(&task.path, &error),
+        }
+    }
+
     /// Where nothing can be moved to the work directory: an edit is copied, then the name goes.
     fn remove_in_place(&mut self, task: &Task) -> DiskResult<()> {
         if task.row.as_ref().is_some_and(|row| row.local) {
@@ -82,7 +99,7 @@ impl<D: Disk> Run<'_, D> {
         let removed = self.docroot.directory(&parent).and_then(|above| {
             let stat = self.disk.stat(&above, &name)?;
             match &task.row {
-                Some(row) if is_as_known(row, &stat) => {}
+                Some(row) if is_as_known(row, &self.as_closed(&path, stat)) => {}
                 _ => return Ok(false),
             }
             self.docroot.forget(&path);

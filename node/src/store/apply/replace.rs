@@ -49,7 +49,9 @@ impl<D: Disk> Run<'_, D> {
         let stat =
             self.docroot.directory(&parent).and_then(|directory| self.disk.stat(&directory, &name));
         match (stat, &task.row) {
-            (Ok(stat), Some(row)) if is_as_known(row, &stat) => return Ok(true),
+            (Ok(stat), Some(row)) if is_as_known(row, &self.as_closed(&task.path, stat)) => {
+                return Ok(true);
+            }
             (Err(error), _) if error.kind == DiskErrorKind::Crashed => return Err(error.into()),
             _ => {}
         }

@@ -16,6 +16,7 @@ pub(super) struct Report {
     pub(super) failed: Vec<(Path, String)>,
     pub(super) failed_more: u64,
     pub(super) missing: u64,
+    pub(super) wrong: u64,
     pub(super) files: u64,
     pub(super) bytes: u64,
     pub(super) set_aside: u64,
@@ -45,9 +46,15 @@ impl Report {
         Ok(())
     }
 
-    /// A content did not come, or was not what it should be.
+    /// A content did not come, or is not where it was.
     pub(super) fn miss(&mut self, path: &Path, reason: impl Into<String>) {
         self.missing += 1;
+        self.fail(path, reason);
+    }
+
+    /// A content that came was not what it should be.
+    pub(super) fn refuse(&mut self, path: &Path, reason: impl Into<String>) {
+        self.wrong += 1;
         self.fail(path, reason);
     }
 

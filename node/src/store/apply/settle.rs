@@ -20,6 +20,7 @@ impl<D: Disk> Run<'_, D> {
         if self.is_durable() {
             self.sync_names()?;
         }
+        let (left_out, served) = self.record_left_out()?;
         let mut changes = Vec::with_capacity(self.records.len());
         for (path, recorded) in std::mem::take(&mut self.records) {
             rows::write(&mut self.pending, &path, recorded.old.as_ref(), recorded.new.as_ref());
@@ -40,12 +41,33 @@ impl<D: Disk> Run<'_, D> {
             failed: report.failed,
             failed_more: report.failed_more,
             missing: report.missing,
+            wrong: report.wrong,
             files: report.files,
             bytes: report.bytes,
             set_aside: report.set_aside,
             set_aside_bytes: report.set_aside_bytes,
             look: report.look.into_iter().collect(),
+            left_out,
+            served,
         })
+    }
+
+    /// Records which unserved files are left out, and of which that is no longer so.
+    fn record_left_out(&mut self) -> Result<(Vec<Path>, Vec<Path>), JobError> {
+        let first = self.pending.range(Table::State, state::LEFT_OUT, None, 1)?;
+        let is_any = first.iter().any(|(key, _)| key.starts_with(state::LEFT_OUT));
+        let (mut left_out, mut served) = (Vec::new(), Vec::new());
+        for path in self.records.keys() {
+            let key = [state::LEFT_OUT, path.as_bytes()].concat();
+            if self.left_out.contains(path) {
+                self.pending.put(Table::State, key, Vec::new());
+                left_out.push(path.clone());
+            } else if is_any && self.pending.get(Table::State, &key)?.is_some() {
+                self.pending.remove(Table::State, key);
+                served.push(path.clone());
+            }
+        }
+        Ok((left_out, served))
     }
 
     fn sync_names(&mut self) -> Result<(), JobError> {

@@ -45,6 +45,9 @@ impl<D: Disk> Run<'_, D> {
         mut staged: Vec<Staged<D>>,
         steps: &mut Steps,
     ) -> Result<(), JobError> {
+        for task in std::mem::take(&mut steps.obstacles) {
+            self.clear(task)?;
+        }
         staged.sort_by_key(rank);
         let first_taken = staged.partition_point(|staged| rank(staged) < Rank::Asset);
         let taken = staged.split_off(first_taken);

@@ -123,6 +123,7 @@ impl<D: Disk> Run<'_, D> {
     /// An unserved file whose content nobody has: an older version of it stays, anything else
     /// goes, and the name is left out.
     fn leave_out(&mut self, task: Task, steps: &mut Steps) -> Result<(), JobError> {
+        self.left_out.insert(task.path.clone());
         let is_older_version = task
             .row
             .as_ref()

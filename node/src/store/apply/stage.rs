@@ -78,6 +78,11 @@ impl<D: Disk> Run<'_, D> {
                 }
                 continue;
             }
+            if let Source::Copy(places) = &source {
+                for (place, _) in places {
+                    self.open_way(&split(place).0)?;
+                }
+            }
             match self.stage_file(&task, &source) {
                 Ok((file, spot, stat)) => {
                     let moved = match source {
@@ -88,7 +93,10 @@ impl<D: Disk> Run<'_, D> {
                 }
                 Err(NotStaged::Wrong(places, reason)) => {
                     places.iter().for_each(|place| self.report.look(place));
-                    self.report.miss(&task.path, reason);
+                    match source {
+                        Source::Pieces(_) => self.report.refuse(&task.path, reason),
+                        _ => self.report.miss(&task.path, reason),
+                    }
                 }
                 Err(NotStaged::Disk(error)) => {
                     let ends =

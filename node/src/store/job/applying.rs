@@ -118,6 +118,8 @@ pub enum KeptReason {
     Rollback,
     /// Found in the work directory after a crash.
     Crash,
+    /// Gave way to something kept that was restored.
+    Restored,
 }
 
 /// Whether data is flushed before it becomes visible.
@@ -167,8 +169,10 @@ pub struct Applied {
     pub failed: Vec<(Path, String)>,
     /// Failures beyond the 256.
     pub failed_more: u64,
-    /// Paths whose content did not come or was not what it should be; a subset of `failed`.
+    /// Paths whose content did not come or is not where it was; a subset of `failed`.
     pub missing: u64,
+    /// Paths whose content came and was not what it should be; a subset of `failed` too.
+    pub wrong: u64,
     /// Files that became visible, changed or went.
     pub files: u64,
     /// Bytes of contents that became visible.
@@ -179,6 +183,10 @@ pub struct Applied {
     pub set_aside_bytes: u64,
     /// Names whose disk state was not what the index says: to be observed.
     pub look: Vec<Path>,
+    /// Paths of unserved files that were left out or left at an older version.
+    pub left_out: Vec<Path>,
+    /// Paths for which that is over.
+    pub served: Vec<Path>,
 }
 
 /// Writes a part of a large file into the work directory.

@@ -21,6 +21,9 @@ impl<D: Disk> Observation<'_, D> {
                 let (seen, content) = (Seen::of(hashed), *content);
                 return self.take(at, &stat, stat.size, content, seen).map(Outcome::Step);
             }
+            Some(Err(Unlisted::Unreadable(_))) if self.is_foreign(at.row, &stat) => {
+                return self.take_unread(at, &stat).map(Outcome::Step);
+            }
             Some(Err(why)) => {
                 let why = why.clone();
                 return self.not_read(at, why).map(Outcome::Step);
@@ -51,6 +54,9 @@ impl<D: Disk> Observation<'_, D> {
             Reading::Not(Unlisted::Mount) => {
                 self.not_there(at, FailedName::Mount).map(Outcome::Step)
             }
+            Reading::Not(Unlisted::Unreadable(_)) if self.is_foreign(at.row, &stat) => {
+                self.take_unread(at, &stat).map(Outcome::Step)
+            }
             Reading::Not(why) => {
                 // It was read, in vain.
                 self.bytes += if why == Unlisted::Moving { stat.size } else { 0 };
@@ -59,6 +65,25 @@ impl<D: Disk> Observation<'_, D> {
             Reading::Gone => self.remove(at.path, at.row).map(Outcome::Step),
             Reading::OtherKind => Ok(Outcome::Again),
         }
+    }
+
+    /// Whether a file that cannot be read is certainly not what a replica put there.
+    fn is_foreign(&self, row: Option<&IndexRow>, stat: &Stat) -> bool {
+        !self.is_origin() && row.is_none_or(|row| row.seen != Seen::of(stat))
+    }
+
+    /// Takes a file that cannot be read as a local edit. No content has the hash that it gets, so
+    /// that it is in nobody's way and is nowhere looked for.
+    fn take_unread(&mut self, at: &At<'_, D>, stat: &Stat) -> Result<Step, JobError> {
+        let file = File {
+            mode: stat.mode & 0o7777,
+            mtime: stat.mtime,
+            size: stat.size,
+            content: Hash::ZERO,
+            unserved: false,
+            attributes: None,
+        };
+        self.replace(at.path, at.row, Record::File(file), Seen::of(stat))
     }
 
     /// Whether the row says what the file is. A content that the origin could not serve any more

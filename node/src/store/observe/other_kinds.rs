@@ -49,15 +49,38 @@ impl<D: Disk> Observation<'_, D> {
 
     /// Lists a name that could not be looked at. If the index knows it as a directory, its entries
     /// stay, and it is scanned wholly as soon as it can be: this job's scan passes it by.
+    ///
+    /// What lies in a replica's directory whose mode keeps this process out is as it was left.
     pub(super) fn put_off(&mut self, path: &Path, why: Unlisted) -> Result<(), JobError> {
+        if matches!(why, Unlisted::Unreadable(_)) && self.is_closed(path)? {
+            return Ok(());
+        }
         self.unlist(path, why);
         if let Some(row) = self.row(path)?.filter(|row| is_directory(&row.record)) {
-            let mut doubted = row.clone();
-            // No inode has this number.
-            doubted.seen.inode = 0;
+            let doubted = IndexRow { seen: row.seen.doubted(), ..row.clone() };
             self.put_row(path, Some(&row), Some(doubted));
         }
         Ok(())
+    }
+
+    /// Whether this is, or lies in, a directory of a replica that its mode closes to its owner, as
+    /// the tree wants it.
+    fn is_closed(&self, path: &Path) -> Result<bool, JobError> {
+        const OWNER_LISTS: u16 = 0o500;
+        if self.is_origin() {
+            return Ok(false);
+        }
+        for depth in 1..=path.depth() {
+            let is_closed = self.row(&path.ancestor(depth))?.is_some_and(|row| {
+                is_directory(&row.record)
+                    && !row.local
+                    && row.seen.mode & OWNER_LISTS != OWNER_LISTS
+            });
+            if is_closed {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     pub(super) fn symlink(&mut self, at: &At<'_, D>, stat: Stat) -> Result<Outcome, JobError> {

@@ -1,7 +1,7 @@
 //! Takes out of the index and the tree what is not there any more, bottom-up. On an origin that
 //! lost power, names may be gone that nobody removed: those are reported as damaged.
 
-use mirrormesh_merkle::{Path, Time};
+use mirrormesh_merkle::{File, Path, Record, Time};
 
 use super::look::is_directory;
 use super::observation::{Observation, Step};
@@ -77,6 +77,33 @@ impl<D: Disk> Observation<'_, D> {
             }
             self.take_out(&path, &row, changed);
             begun = true;
+        }
+        Ok(Step::Done)
+    }
+
+    /// Marks every published file below a directory as not served: nobody can read it there.
+    pub(super) fn unserve_below(&mut self, path: &Path) -> Result<Step, JobError> {
+        let mut stack = vec![(path.clone(), RowPages::new(path, None))];
+        while let Some((directory, rows)) = stack.last_mut() {
+            let Some((name, row)) = rows.next(&self.pending)? else {
+                stack.pop();
+                continue;
+            };
+            let below = directory.join(&name);
+            match &row.record {
+                Record::Directory { .. } => {
+                    let rows = RowPages::new(&below, None);
+                    stack.push((below, rows));
+                }
+                Record::File(file) if !file.unserved => {
+                    if self.changes_full() {
+                        return Ok(Step::Full);
+                    }
+                    let record = Record::File(File { unserved: true, ..file.clone() });
+                    self.put_row(&below, Some(&row), Some(IndexRow { record, ..row.clone() }));
+                }
+                _ => {}
+            }
         }
         Ok(Step::Done)
     }

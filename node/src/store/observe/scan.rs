@@ -13,6 +13,7 @@ use super::look::is_directory;
 use super::observation::{LISTED, Observation, Step};
 use crate::store::disk::{Disk, DiskError, FileKind, Watched};
 use crate::store::failed_name::{FailedName, failed_name};
+use crate::store::index::IndexRow;
 use crate::store::job::{Depth, JobError, Look, Unlisted};
 use crate::store::reason::failed_at;
 
@@ -162,7 +163,14 @@ impl<D: Disk> Observation<'_, D> {
     /// A directory that the index knows could not be read.
     fn lost(&mut self, path: &Path, failure: FailedName) -> Result<(), JobError> {
         match failure {
-            FailedName::Unreadable(reason) => self.put_off(path, Unlisted::Unreadable(reason)),
+            FailedName::Unreadable(reason) => {
+                self.take_back(path)?;
+                self.put_off(path, Unlisted::Unreadable(reason))?;
+                if self.is_origin() && self.unserve_below(path)? == Step::Full {
+                    self.leave(Look { path: path.clone(), depth: Depth::Subtree, after: None });
+                }
+                Ok(())
+            }
             FailedName::Gone | FailedName::OtherKind | FailedName::Mount => {
                 self.look_along(path)?;
                 // If it is a directory all the same, this scan has passed it by.
@@ -172,6 +180,24 @@ impl<D: Disk> Observation<'_, D> {
                 }
             }
         }
+    }
+
+    /// A directory of the origin that cannot be listed stays as it was published, its own mode too:
+    /// what is below could not be kept in step with it. One that is new is not published.
+    fn take_back(&mut self, path: &Path) -> Result<(), JobError> {
+        let old = match self.changes.get(path) {
+            Some(changed) if self.is_origin() => changed.old.clone(),
+            _ => return Ok(()),
+        };
+        let Some(row) = self.row(path)? else { return Ok(()) };
+        match old {
+            None => self.put_row(path, Some(&row), None),
+            Some(record) if is_directory(&record) => {
+                self.put_row(path, Some(&row), Some(IndexRow { record, ..row.clone() }));
+            }
+            Some(_) => {}
+        }
+        Ok(())
     }
 }
 

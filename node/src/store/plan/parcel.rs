@@ -144,7 +144,8 @@ impl<'p, 'd, D: Disk> Builder<'p, 'd, D> {
             return Ok(if is_link { Need::Place } else { Need::Nothing });
         };
         let row = rows::read(self.pending, &item.path)?;
-        let here = as_file(row.as_ref().map(|row| &row.record));
+        let readable = row.as_ref().filter(|row| sources::is_readable(row.seen.mode));
+        let here = as_file(readable.map(|row| &row.record));
         if here.is_some_and(|here| here.content == file.content && here.size == file.size) {
             return Ok(Need::Nothing);
         }
