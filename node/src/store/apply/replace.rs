@@ -127,8 +127,16 @@ impl<D: Disk> Run<'_, D> {
             self.report.fail_with(&path, &error)?;
             return self.throw_away(staged);
         }
+        let replaced = self.open_replaced(&staged.task)?;
         match self.rename_over(&staged) {
-            Ok(true) => self.finish_shown(staged),
+            Ok(true) => {
+                let task = staged.task.clone();
+                self.finish_shown(staged)?;
+                match replaced.map_or(Ok(()), |replaced| self.keep_if_edited(&task, &replaced)) {
+                    Ok(()) => Ok(()),
+                    Err(error) => self.report.fail_with(&task.path, &error),
+                }
+            }
             Ok(false) => {
                 self.report.look(&path);
                 self.throw_away(staged)

@@ -8,6 +8,7 @@ use super::super::disk::{Disk, DiskErrorKind, DiskResult, FileKind, Metadata, St
 use super::super::index::IndexRow;
 use super::super::job::{JobError, Manifest};
 use super::super::remove_tree::remove_tree;
+use super::show::same_but_ctime;
 use super::{Run, Task};
 
 impl<D: Disk> Run<'_, D> {
@@ -118,19 +119,67 @@ impl<D: Disk> Run<'_, D> {
             self.disk.make_symlink(&kept, stored_as, &target)?;
         } else {
             let from = self.disk.open_file(&directory, &name)?;
-            let copy = self.disk.create(&kept, stored_as)?;
-            copy_file(self.disk, &from, &copy, stat.size)?;
-            let metadata = Metadata { mode: Some(stat.mode), mtime: Some(stat.mtime), owner: None };
-            self.disk.set_file_metadata(&copy, metadata)?;
-            if self.is_durable() {
-                self.disk.sync_file(&copy)?;
-            }
+            self.copy_to(&kept, stored_as, &from, &stat)?;
         }
+        self.list_copy(task, &kept, &stat)
+    }
+
+    /// Opens the file that is about to be replaced, so that an edit in the last moment is not lost
+    /// with its name.
+    pub(super) fn open_replaced(&mut self, task: &Task) -> DiskResult<Option<(D::File, Stat)>> {
+        if !matches!(task.row, Some(IndexRow { record: Record::File(_), .. })) {
+            return Ok(None);
+        }
+        let (parent, name) = task.place();
+        let opened = self
+            .docroot
+            .directory(&parent)
+            .and_then(|directory| self.disk.open_file(&directory, &name))
+            .and_then(|file| self.disk.stat_file(&file).map(|stat| (file, stat)));
+        match opened {
+            Ok(opened) => Ok(Some(opened)),
+            Err(error) if error.kind == DiskErrorKind::Crashed => Err(error),
+            // What cannot be read cannot be kept either.
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Copies a file that has lost its name to `kept`, if it was edited since it was opened.
+    pub(super) fn keep_if_edited(
+        &mut self,
+        task: &Task,
+        (file, before): &(D::File, Stat),
+    ) -> DiskResult<()> {
+        let stat = self.disk.stat_file(file)?;
+        if same_but_ctime(before, &stat) {
+            return Ok(());
+        }
+        let kept = self.kept()?;
+        self.copy_to(&kept, &task.temporary, file, &stat)?;
+        self.list_copy(task, &kept, &stat)
+    }
+
+    fn copy_to(
+        &self,
+        kept: &D::Directory,
+        stored_as: &Name,
+        from: &D::File,
+        stat: &Stat,
+    ) -> DiskResult<()> {
+        let copy = self.disk.create(kept, stored_as)?;
+        copy_file(self.disk, from, &copy, stat.size)?;
+        let metadata = Metadata { mode: Some(stat.mode), mtime: Some(stat.mtime), owner: None };
+        self.disk.set_file_metadata(&copy, metadata)?;
+        if self.is_durable() { self.disk.sync_file(&copy) } else { Ok(()) }
+    }
+
+    /// Writes the manifest of a copy in `kept`.
+    fn list_copy(&mut self, task: &Task, kept: &D::Directory, stat: &Stat) -> DiskResult<()> {
         if self.is_durable() {
-            self.disk.sync_directory(&kept)?;
+            self.disk.sync_directory(kept)?;
         }
-        let about = self.about(task, Some(&stat));
-        let manifest = add_manifest(&mut self.pending, stored_as, about, stat.size)?;
+        let about = self.about(task, Some(stat));
+        let manifest = add_manifest(&mut self.pending, &task.temporary, about, stat.size)?;
         self.count_kept(&manifest);
         Ok(())
     }

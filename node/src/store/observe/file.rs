@@ -87,14 +87,19 @@ impl<D: Disk> Observation<'_, D> {
     }
 
     /// Whether the row says what the file is. A content that the origin could not serve any more
-    /// may be readable again.
-    fn is_unchanged(&self, row: Option<&IndexRow>, stat: &Stat) -> bool {
-        row.is_some_and(|row| match &row.record {
+    /// may be readable again. A stat without doubt that lies in the future says nothing: the clock
+    /// was set back, and a later change may leave it as it is.
+    fn is_unchanged(&mut self, row: Option<&IndexRow>, stat: &Stat) -> bool {
+        let is_known = row.is_some_and(|row| match &row.record {
             Record::File(file) => {
                 row.seen == Seen::of(stat) && !(file.unserved && self.is_origin())
             }
             _ => false,
-        })
+        });
+        if is_known {
+            self.stamps.begin(self.disk, self.resolver.root());
+        }
+        is_known && !self.stamps.is_young(stat)
     }
 
     fn take(
