@@ -1,5 +1,6 @@
 //! Operators: tokens, waits, confirmations, removals.
 
+use mirrormesh::core::view::PathView;
 use mirrormesh::core::{Answer, Command, CommandId, Event, WaitScope};
 
 use super::{Happening, World};
@@ -113,19 +114,19 @@ impl World {
             .view(asked)
             .map(|view| view.cluster.members.into_iter().map(|member| member.name).collect())
             .unwrap_or_default();
-        let erring: Vec<Vec<String>> = (0..self.hosts.len())
+        let erring: Vec<Vec<Vec<u8>>> = (0..self.hosts.len())
             .map(|host| {
                 let errors = self.view(host).map(|view| view.node.errors).unwrap_or_default();
-                errors.into_iter().filter_map(|error| error.path).collect()
+                errors.iter().map(raw_path).collect()
             })
             .collect();
         // A file that somebody has open may have got another name meanwhile.
-        let open: Vec<String> = match (self.hosts[asked].held.is_empty(), self.view(asked)) {
+        let open: Vec<Vec<u8>> = match (self.hosts[asked].held.is_empty(), self.view(asked)) {
             (false, Some(view)) => view.node.open_for_writing,
             _ => Vec::new(),
         }
-        .into_iter()
-        .filter_map(|open| open.path)
+        .iter()
+        .map(raw_path)
         .collect();
         let ledger = self.ledger.borrow();
         let mut fault = None;
@@ -138,12 +139,11 @@ impl World {
             for (path, version) in &wait.versions {
                 let versions = &ledger.history[path];
                 let shown = ledger.hosts[host].names.get(path);
-                let is_open = wait.open.contains(path)
-                    || open.iter().any(|open| open.as_bytes() == &path[..]);
+                let is_open = wait.open.contains(path) || open.contains(path);
                 let skipped = is_open
                     || excused.contains(path)
                     // A member lists a few of its errors to others, all in its own view.
-                    || erring[host].iter().any(|error| error.as_bytes() == &path[..])
+                    || erring[host].contains(path)
                     || ledger.is_touched(host, path)
                     || ledger.stays(host, path);
                 let is_there = versions[*version..].iter().any(|version| {
@@ -164,4 +164,12 @@ impl World {
             self.violated("wait", fault);
         }
     }
+}
+
+/// The bytes of a path in a view.
+fn raw_path(view: &PathView) -> Vec<u8> {
+    let digits = view.path_hex.as_deref().unwrap_or_default();
+    let bytes = (0..digits.len() / 2)
+        .filter_map(|index| u8::from_str_radix(digits.get(2 * index..2 * index + 2)?, 16).ok());
+    view.path.as_ref().map_or_else(|| bytes.collect(), |path| path.as_bytes().to_vec())
 }
