@@ -12,6 +12,7 @@ mod brake;
 pub mod command;
 mod contradiction;
 mod dirty;
+mod disown;
 pub mod event;
 mod fetch;
 mod follow;

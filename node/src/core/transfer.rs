@@ -23,7 +23,7 @@ use super::large::{Large, MAX_LARGE_WAITING};
 use super::node::{MAX_LEFT_OUT, Node};
 use super::note::Note;
 use crate::store::{
-    Applied, Apply, Depth, Disown, Done, Inline, Job, JobError, KeptReason, Parcel, Phase, Plan,
+    Applied, Apply, Depth, Done, Inline, Job, JobError, KeptReason, Parcel, Phase, Plan,
     PlanCursor, Weigh,
 };
 
@@ -90,15 +90,15 @@ pub(super) struct Transfer {
     new_errors: BTreeMap<Path, String>,
     new_errors_more: u64,
     /// Paths whose published entries are to be kept in the tree.
-    disowning: Vec<Path>,
+    pub(super) disowning: Vec<Path>,
     /// Damaged files of an origin that nobody serves.
     pub(super) lost: BTreeMap<Path, String>,
-    retry_at: Option<Instant>,
+    pub(super) retry_at: Option<Instant>,
     retries: u32,
     /// Paths an origin takes back as published.
-    take_back: BTreeSet<Path>,
+    pub(super) take_back: BTreeSet<Path>,
     /// How many members could not give it all of them.
-    asked_in_vain: usize,
+    pub(super) asked_in_vain: usize,
     pub(super) pending: (u64, u64),
     pub(super) set_aside: u64,
     pub(super) files: u64,
@@ -199,12 +199,12 @@ impl Transfer {
 
     /// A pass is over: its errors are those there are. One that met what is to be looked at first
     /// did not try all: what failed before stays listed.
-    fn take_errors(&mut self, tried_not_all: bool) {
+    fn take_errors(&mut self, tried_not_all: bool, took_back: bool) {
         let mut errors = std::mem::take(&mut self.new_errors);
         self.errors_more = std::mem::take(&mut self.new_errors_more);
         if tried_not_all {
             for (path, reason) in std::mem::take(&mut self.errors) {
-                if errors.len() < MAX_ERRORS {
+                if errors.len() < MAX_ERRORS || took_back {
                     errors.entry(path).or_insert(reason);
                 }
             }
@@ -213,7 +213,10 @@ impl Transfer {
     }
 
     pub(super) fn fail(&mut self, path: Path, reason: String) {
-        if self.new_errors.len() < MAX_ERRORS {
+        // What an origin could not take back is known to the last, lest it be published as it lies:
+        // as many as the pass was given.
+        let takes_back = self.pass.as_ref().is_some_and(|pass| pass.only.is_some());
+        if self.new_errors.len() < MAX_ERRORS || takes_back {
             self.new_errors.insert(path, reason);
         } else {
             self.new_errors_more += 1;
@@ -485,51 +488,6 @@ impl Node {
         }
     }
 
-    /// One member may lack what another has, or lie: each is asked before anything is given up.
-    fn ask_another_or_disown(&mut self) {
-        self.transfer.asked_in_vain += 1;
-        if self.transfer.asked_in_vain < self.peers.live().count() {
-            self.transfer.take_back.extend(self.transfer.errors.keys().cloned());
-        } else {
-            self.transfer.asked_in_vain = 0;
-            self.disown();
-        }
-    }
-
-    /// What an origin could not take back is not published as it lies either.
-    fn disown(&mut self) {
-        let Some(published) = self.published_tree() else { return };
-        let paths: Vec<Path> = self.transfer.errors.keys().cloned().collect();
-        self.transfer.disowning = paths;
-        self.transfer.lost.extend(self.transfer.errors.keys().map(|path| {
-            let reason = "damaged, and nobody serves it: it comes back when a member does; or \
-                          write the file again";
-            (path.clone(), reason.to_string())
-        }));
-        self.transfer.errors.clear();
-        self.start_disown(published);
-    }
-
-    fn start_disown(&mut self, published: Tree) {
-        if self.jobs.is_busy() || self.transfer.retry_at.is_some_and(|at| at > self.now) {
-            return;
-        }
-        // They stand until it is done: nothing is published before.
-        let paths = self.transfer.disowning.clone();
-        let job = Job::Disown(Disown { paths, current: self.current, published });
-        self.jobs.start(job, Purpose::Disown, &mut self.out);
-    }
-
-    pub(super) fn disowned(&mut self, result: Result<Done, JobError>) {
-        if let Ok(Done::Disown(tree)) = result {
-            self.current = tree;
-            self.unflushed.get_or_insert(self.now);
-            self.transfer.disowning.clear();
-        } else {
-            self.pause_retry();
-        }
-    }
-
     pub(super) fn abandon_pass(&mut self) {
         // What an origin takes back is not published as it lies because a pass came to nothing.
         let only = self.transfer.pass.take().and_then(|pass| pass.only);
@@ -569,7 +527,7 @@ impl Node {
             self.rollback_settled();
         }
         self.transfer.pass = None;
-        self.transfer.take_errors(looks);
+        self.transfer.take_errors(looks, only);
         if self.transfer.errors.is_empty() {
             self.transfer.asked_in_vain = 0;
         } else if self.is_origin() {

@@ -48,6 +48,10 @@ impl PlanLimits {
     };
 }
 
+/// Most items of a parcel over given paths: no more than Apply lists, so that each that fails is
+/// known by name.
+const GIVEN_ITEMS: usize = 256;
+
 const PHASES: [Phase; 6] = [
     Phase::Add,
     Phase::AddPages,
@@ -69,6 +73,11 @@ pub fn plan_within<D: Disk>(
     limits: &PlanLimits,
 ) -> Result<Planned, JobError> {
     let pending = Pending::new(disk);
+    let items = match job.only {
+        Some(_) => limits.items.min(GIVEN_ITEMS),
+        None => limits.items,
+    };
+    let limits = &PlanLimits { items, ..*limits };
     let builder = Builder::new(&pending, limits, &job.in_transfer);
     match &job.only {
         Some(paths) => plan_only(&pending, job, paths, builder),

@@ -1,0 +1,57 @@
+//! Damage on an origin that nobody mends: it is listed, and not published as it lies.
+//!
+//! Paths that a pass could not take back are asked of each member in turn; what none of them serves
+//! is disowned: the tree goes on saying what was published of it. Nothing is published meanwhile.
+
+use mirrormesh_merkle::{Path, Tree};
+
+use super::jobs::Purpose;
+use super::node::Node;
+use crate::store::{Disown, Done, Job, JobError};
+
+impl Node {
+    /// One member may lack what another has, or lie: each is asked before anything is given up.
+    pub(super) fn ask_another_or_disown(&mut self) {
+        self.transfer.asked_in_vain += 1;
+        if self.transfer.asked_in_vain < self.peers.live().count() {
+            self.transfer.take_back.extend(self.transfer.errors.keys().cloned());
+        } else {
+            self.transfer.asked_in_vain = 0;
+            self.disown();
+        }
+    }
+
+    /// What an origin could not take back is not published as it lies either.
+    fn disown(&mut self) {
+        let Some(published) = self.published_tree() else { return };
+        let paths: Vec<Path> = self.transfer.errors.keys().cloned().collect();
+        self.transfer.disowning = paths;
+        self.transfer.lost.extend(self.transfer.errors.keys().map(|path| {
+            let reason = "damaged, and nobody serves it: it comes back when a member does; or \
+                          write the file again";
+            (path.clone(), reason.to_string())
+        }));
+        self.transfer.errors.clear();
+        self.start_disown(published);
+    }
+
+    pub(super) fn start_disown(&mut self, published: Tree) {
+        if self.jobs.is_busy() || self.transfer.retry_at.is_some_and(|at| at > self.now) {
+            return;
+        }
+        // They stand until it is done: nothing is published before.
+        let paths = self.transfer.disowning.clone();
+        let job = Job::Disown(Disown { paths, current: self.current, published });
+        self.jobs.start(job, Purpose::Disown, &mut self.out);
+    }
+
+    pub(super) fn disowned(&mut self, result: Result<Done, JobError>) {
+        if let Ok(Done::Disown(tree)) = result {
+            self.current = tree;
+            self.unflushed.get_or_insert(self.now);
+            self.transfer.disowning.clear();
+        } else {
+            self.pause_retry();
+        }
+    }
+}
