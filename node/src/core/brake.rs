@@ -28,8 +28,9 @@ const HELD: u64 = u64::MAX;
 pub(super) enum Hold {
     /// The origin's docroot is another directory, or not there at all.
     Docroot { reason: String, other: Option<DocrootIdentity> },
-    /// The origin's docroot has lost too many files: it had this many.
-    Lost { had: u64, has: u64 },
+    /// The origin's docroot has lost too many files: it had this many, and so many of those that are
+    /// published are to go.
+    Lost { had: u64, has: u64, going: u64 },
     /// The target, of so many files, takes too many away from this replica. It holds since the head
     /// at this position.
     Target { root: Hash, files: u64, removed: u64, of: u64, since: (u64, u64) },
@@ -40,7 +41,7 @@ impl Hold {
     pub(super) fn deletes(&self) -> u64 {
         match self {
             Hold::Docroot { .. } => 0,
-            Hold::Lost { had, has } => had.saturating_sub(*has),
+            Hold::Lost { going, .. } => *going,
             Hold::Target { removed, .. } => *removed,
         }
     }
@@ -51,8 +52,8 @@ impl Hold {
             Hold::Docroot { reason, .. } => format!(
                 "{reason}; nothing is published or deleted. Bring the docroot back, or run `mirrormesh confirm`"
             ),
-            Hold::Lost { had, has } => format!(
-                "the docroot has {has} of {had} files left; the rest is not deleted elsewhere. Bring them back, or run `mirrormesh confirm`"
+            Hold::Lost { had, has, going } => format!(
+                "the docroot has {has} of {had} files left; {going} of the missing are not deleted elsewhere. Bring them back, or run `mirrormesh confirm`"
             ),
             Hold::Target { removed, of, .. } => format!(
                 "the newest head takes away {removed} of {of} files; nothing is deleted here. Run `mirrormesh confirm` here or at the origin"
@@ -213,7 +214,8 @@ impl Node {
         if emptied || halved {
             let had = had.max(published);
             self.brake.had = Some(had);
-            self.hold(Hold::Lost { had, has: files });
+            let going = published.saturating_sub(files);
+            self.hold(Hold::Lost { had, has: files, going });
             self.store_brake();
             return false;
         }

@@ -410,7 +410,12 @@ impl Node {
     fn diff(&mut self, id: CommandId, left: &str, right: &str) {
         let mut roots = Vec::new();
         for name in [left, right] {
-            let Some(member) = self.document().and_then(|document| document.find(name)) else {
+            let found = self.document().and_then(|document| {
+                // Whoever does not know its name says what it is.
+                let origin = || document.member(self.authority.origin());
+                document.find(name).or_else(|| origin().filter(|_| name == "origin"))
+            });
+            let Some(member) = found else {
                 let message = format!("there is no member {name:?}");
                 return self.answer_refused(id, 12, &message, "see `mirrormesh status`");
             };

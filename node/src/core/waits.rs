@@ -163,6 +163,8 @@ impl Node {
                 let done = report.is_some_and(|report| {
                     report.epoch == epoch
                         && report.fresh
+                        && report.held.is_none()
+                        && self.is_alive(id)
                         && (report.seq.is_some_and(|at| at >= seq)
                             || report.tried_seq.is_some_and(|at| at >= seq))
                 });

@@ -178,6 +178,13 @@ fn sentence(note: &Note) -> String {
         Note::Equivocation { seq } => format!("two heads bear the number {seq} of one term"),
         Note::JobFailed { reason } => format!("a job failed: {reason}"),
         Note::Rescan { reason } => format!("scanning everything again: {reason}"),
+        Note::RolledBack { seq } => {
+            format!("the disk was rolled back: head {seq} is known elsewhere")
+        }
+        Note::TakenUp { seq } => {
+            format!("took head {seq} up again, published before the last stop")
+        }
+        Note::Damaged { count } => format!("{count} files were damaged by a power cut"),
         Note::Stopping {} => "stopping".to_owned(),
         other => format!("{other:?}"),
     };

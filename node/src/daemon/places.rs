@@ -103,7 +103,7 @@ impl PlaceError {
             PlaceError::Overlap { .. } => "choose directories that do not lie in each other",
             PlaceError::OtherMount { .. } => "give a directory on the docroot's mount: --work DIR",
             PlaceError::ForeignWork { .. } => {
-                "give another one with --work DIR, or remove it if that node is gone for good"
+                "give another one with --work DIR: what that node set aside lies in this one"
             }
             PlaceError::StrangeWork(_) => "give an empty or new one: --work DIR",
             PlaceError::Failed { what: "make work directory", .. } => {

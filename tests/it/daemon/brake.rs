@@ -291,3 +291,24 @@ fn a_docroot_that_is_a_symlink_may_be_switched_when_told_so() {
     holds(farm.origin());
     nothing_is_deleted(&farm, FILES + 1);
 }
+
+#[test]
+fn a_member_without_docroot_is_behind() {
+    let mut farm = farm();
+    farm.origin().cli(&["diff", "web1", "origin"]).done();
+    let replica = farm.replica();
+    let away = farm.directory().join("away");
+    fs::rename(replica.docroot(), &away).unwrap();
+    holds(replica);
+    farm.origin().until("it hears of that", |status| {
+        let members = status["cluster"]["members"].as_array().unwrap();
+        members.iter().any(|member| !member["held"].is_null())
+    });
+    let said = farm.origin().cli(&["wait", "--all", "--timeout", "200ms"]).failed(124);
+    assert!(said.contains(&farm.replica().name), "{said}");
+    fs::rename(&away, farm.replica().docroot()).unwrap();
+    farm.converges();
+    farm.replica_mut().stop();
+    let said = farm.origin().cli(&["wait", "--all", "--timeout", "200ms"]).failed(124);
+    assert!(said.contains(&farm.replica().name), "{said}");
+}

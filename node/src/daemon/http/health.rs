@@ -58,13 +58,15 @@ async fn role(shared: &Shared, is_right: fn(&str) -> bool) -> Health {
     }
 }
 
-/// In sync, or behind by changes that are not older than `max_lag`.
+/// In sync, or behind by changes that are not older than `max_lag`. What is held may stay so.
 pub(super) fn judge(view: &View, max_lag: f64) -> Health {
     let node = &view.node;
     if node.seq.is_none() {
         unavailable("no head yet")
     } else if !node.fresh {
         unavailable("the origin is not heard")
+    } else if let Some(held) = &node.held {
+        unavailable(&format!("held: {}", held.reason))
     } else if !node.in_sync && node.lag_seconds > max_lag {
         unavailable(&format!("{:.3} s behind", node.lag_seconds))
     } else {

@@ -3,6 +3,7 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::core::Note;
+use crate::core::view::HeldView;
 use crate::daemon::input::Input;
 use crate::daemon::socket;
 
@@ -139,6 +140,7 @@ fn ready_means_fresh_and_not_far_behind() {
     assert_eq!(verdict(|_| {}, 0.0), 200);
     assert_eq!(verdict(|view| view.node.fresh = false, 5.0), 503);
     assert_eq!(verdict(|view| view.node.seq = None, 5.0), 503);
+    assert_eq!(verdict(|view| view.node.held = Some(HeldView::default()), 5.0), 503);
     let behind = |view: &mut View| {
         view.node.in_sync = false;
         view.node.lag_seconds = 3.0;

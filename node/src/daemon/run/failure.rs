@@ -52,7 +52,9 @@ impl RunError {
             StopReason::Removed => Err(RunError {
                 exit: REFUSED,
                 message: "this node was removed from the cluster".to_owned(),
-                hint: "to come back: remove its state directory and join again".to_owned(),
+                hint: "to come back: join again with another --state and --work; what was set aside here \
+                       stays in kept/ of the old work directory"
+                    .to_owned(),
             }),
             StopReason::Broken(reason) => Err(RunError::failed(reason)),
         }
