@@ -69,7 +69,7 @@ pub(super) struct Pass {
     weighed: bool,
     /// Root of the current tree when it began.
     began_at: Hash,
-    /// Whether something else lay there than was known, and is looked at.
+    /// Whether something else lay there than was known: it is looked at, or was meanwhile.
     looks: bool,
 }
 
@@ -183,6 +183,13 @@ impl Transfer {
     /// Whether a path in error lies at or below this one.
     pub(super) fn has_error_below(&self, path: &Path) -> bool {
         self.errors.range(path.clone()..).next().is_some_and(|(first, _)| first.starts_with(path))
+    }
+
+    /// Entries became others while a pass ran, so that it did not try all there is to do.
+    pub(super) fn overtaken(&mut self) {
+        if let Some(pass) = &mut self.pass {
+            pass.looks = true;
+        }
     }
 
     /// Wants paths taken back as published (an origin).

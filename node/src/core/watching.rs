@@ -336,6 +336,7 @@ impl Node {
             self.follow.in_line = false;
             // What else is to be done now has not been tried.
             self.follow.tried = None;
+            self.transfer.overtaken();
         }
         if self.is_origin() {
             self.observed_on_origin(base, observed);

@@ -80,6 +80,20 @@ fn edits_are_set_aside_and_can_be_had_again() {
 }
 
 #[test]
+fn edits_made_while_others_are_reverted_are_waited_for() {
+    let farm = farm();
+    let replica = farm.replica();
+    for round in 0..30 {
+        for name in 0..round {
+            write(&replica.path(&format!("own-{round}/notes/{name}/today.txt")), "mine");
+        }
+        replica.cli(&["wait", "--timeout", "60s"]).done();
+        assert!(!replica.path(&format!("own-{round}")).exists());
+    }
+    farm.converges();
+}
+
+#[test]
 fn edits_made_while_the_daemon_was_down_are_set_aside_too() {
     let mut farm = farm();
     farm.replica_mut().stop();

@@ -15,8 +15,9 @@ enum Inside {
     Unmanaged,
     /// Something unknown, to be observed.
     Unknown(Path),
-    /// Something that the index knows.
-    Known(Path),
+    /// Something that the index knows: what failed or is looked at already, or came to be known
+    /// after this was planned and is planned next.
+    Known,
 }
 
 impl<D: Disk> Run<'_, D> {
@@ -119,11 +120,7 @@ impl<D: Disk> Run<'_, D> {
                     self.record(&path, task.row, None, None);
                 }
                 Ok(Inside::Unknown(below)) => self.report.look(&below),
-                Ok(Inside::Known(below)) => {
-                    if !self.report.has_below(&path) {
-                        self.report.fail(&path, format!("{below} in it could not be removed"));
-                    }
-                }
+                Ok(Inside::Known) => {}
                 Err(error) => self.report.fail_with(&path, &error)?,
             },
             Err(error) if error.kind == DiskErrorKind::NotFound => self.report.look(&path),
@@ -155,7 +152,7 @@ impl<D: Disk> Run<'_, D> {
                     false => rows::read(&self.pending, &below).ok().flatten(),
                 };
                 match (row, kind) {
-                    (Some(_), _) => return Ok(Inside::Known(below)),
+                    (Some(_), _) => return Ok(Inside::Known),
                     (None, FileKind::Directory) => open.push(below),
                     (None, FileKind::File | FileKind::Symlink) => {
                         return Ok(Inside::Unknown(below));

@@ -72,14 +72,6 @@ impl Report {
     pub(super) fn is_below_look(&self, path: &Path) -> bool {
         is_below(path, &self.look)
     }
-
-    /// Whether anything at or below a path has failed or is to be observed.
-    pub(super) fn has_below(&self, path: &Path) -> bool {
-        let below = |paths: &BTreeSet<Path>| {
-            paths.range(path.clone()..).next().is_some_and(|first| first.starts_with(path))
-        };
-        below(&self.blocked) || below(&self.look)
-    }
 }
 
 fn is_below(path: &Path, paths: &BTreeSet<Path>) -> bool {
