@@ -26,7 +26,7 @@ pub(crate) const TOKENS: &str = "core/tokens";
 pub(crate) const DRAFT: &str = "core/draft";
 /// The head whose root the docroot last equalled.
 pub(crate) const APPLIED: &str = "core/applied";
-/// Device and inode of the docroot (8 bytes each, big-endian).
+/// Birth and inode number of the docroot (8 bytes each, big-endian).
 pub(crate) const DOCROOT: &str = "core/docroot";
 /// A moment (wall time in nanoseconds, or all ones while the brake holds) and the files with which
 /// the brake compares (8 bytes each, big-endian).

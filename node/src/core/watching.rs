@@ -88,7 +88,7 @@ impl Watching {
     pub(super) fn new(docroot: Option<Bytes>) -> Watching {
         let docroot = docroot
             .and_then(|bytes| state::unpair(&bytes))
-            .map(|(device, inode)| DocrootIdentity { device, inode });
+            .map(|(birth, inode)| DocrootIdentity { birth, inode });
         Watching { docroot, ..Watching::default() }
     }
 
@@ -391,7 +391,7 @@ impl Node {
 
     pub(super) fn store_docroot(&mut self, identity: DocrootIdentity) {
         let mut batch = Batch::default();
-        state::put(&mut batch, state::DOCROOT, state::pair(identity.device, identity.inode));
+        state::put(&mut batch, state::DOCROOT, state::pair(identity.birth, identity.inode));
         self.persist(batch, false, Vec::new());
     }
 

@@ -261,6 +261,11 @@ pub trait Disk {
     /// What an open directory is.
     fn stat_directory(&self, directory: &Self::Directory) -> DiskResult<Stat>;
 
+    /// What tells an open directory from others with its inode number, on this file system or
+    /// another, and stays so over remounts and reboots: its time of birth in nanoseconds since
+    /// 1970, wrapped to 64 bits; where the file system keeps none, the device number.
+    fn birth(&self, directory: &Self::Directory) -> DiskResult<u64>;
+
     /// What an open file is.
     fn stat_file(&self, file: &Self::File) -> DiskResult<Stat>;
 

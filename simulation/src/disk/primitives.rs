@@ -112,6 +112,12 @@ impl Disk for SimDisk {
         })
     }
 
+    fn birth(&self, directory: &SimDirectory) -> DiskResult<u64> {
+        self.primitive("birth", Does::Look, |state| {
+            state.stat(self.at(directory)).map(|stat| stat.device)
+        })
+    }
+
     fn stat_directory(&self, directory: &SimDirectory) -> DiskResult<Stat> {
         self.primitive("stat_directory", Does::Look, |state| state.stat(self.at(directory)))
     }

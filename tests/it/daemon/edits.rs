@@ -85,10 +85,10 @@ fn edits_made_while_others_are_reverted_are_waited_for() {
     let replica = farm.replica();
     for round in 0..30 {
         for name in 0..round {
-            write(&replica.path(&format!("own-{round}/notes/{name}/today.txt")), "mine");
+            write(&replica.path(format!("own-{round}/notes/{name}/today.txt")), "mine");
         }
         replica.cli(&["wait", "--timeout", "60s"]).done();
-        assert!(!replica.path(&format!("own-{round}")).exists());
+        assert!(!replica.path(format!("own-{round}")).exists());
     }
     farm.converges();
 }

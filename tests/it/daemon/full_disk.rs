@@ -46,6 +46,7 @@ impl Disk {
     }
 
     /// Changes bytes below the file system, which knows nothing of it. Nobody uses it meanwhile.
+    /// As after a reboot, its device number is another.
     pub(super) fn rot(&self, from: &[u8], to: &[u8]) {
         assert_eq!(from.len(), to.len());
         assert!(quiet(Command::new("umount").arg(&self.at)));
@@ -60,7 +61,12 @@ impl Disk {
         }
         assert!(found > 0, "it is not on the disk");
         fs::write(&self.image, bytes).unwrap();
+        let taken = self.image.with_extension("taken");
+        fs::File::create(&taken).unwrap().set_len(1 << 20).unwrap();
+        let losetup = Command::new("losetup").args(["--find", "--show"]).arg(&taken).output();
+        let device = String::from_utf8(losetup.unwrap().stdout).unwrap();
         assert!(self.mount_again());
+        assert!(quiet(Command::new("losetup").args(["--detach", device.trim()])));
     }
 }
 

@@ -119,6 +119,10 @@ impl Disk for RealDisk {
         status::of_open(directory).map_err(failed("stat_directory"))
     }
 
+    fn birth(&self, directory: &Directory) -> DiskResult<u64> {
+        status::birth(directory.as_fd()).map_err(failed("birth"))
+    }
+
     fn stat_file(&self, file: &File) -> DiskResult<Stat> {
         status::of_open(file).map_err(failed("stat_file"))
     }

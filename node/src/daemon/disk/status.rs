@@ -42,6 +42,19 @@ pub(super) fn of_open(file: impl AsFd) -> Result<Stat, Errno> {
     rustix::fs::fstat(file).map(convert)
 }
 
+/// Time of birth, in nanoseconds since 1970, or the device number where none is known.
+pub(super) fn birth(file: BorrowedFd<'_>) -> Result<u64, Errno> {
+    let wanted = StatxFlags::BTIME;
+    if let Ok(status) = rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, wanted)
+        && StatxFlags::from_bits_retain(status.stx_mask).contains(wanted)
+    {
+        let born = status.stx_btime;
+        let seconds = born.tv_sec.cast_unsigned();
+        return Ok(seconds.wrapping_mul(1_000_000_000).wrapping_add(u64::from(born.tv_nsec)));
+    }
+    of_open(file).map(|stat| stat.device)
+}
+
 /// The kind that a directory's listing or a mode tells.
 pub(super) fn kind(file_type: FileType) -> FileKind {
     match file_type {

@@ -32,11 +32,12 @@ pub struct Look {
     pub after: Option<Path>,
 }
 
-/// Which directory the docroot is.
+/// Which directory the docroot is. The device number is no part of it where that can be avoided:
+/// it may be another after a reboot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DocrootIdentity {
-    /// Device number.
-    pub device: u64,
+    /// What [`Disk::birth`](crate::store::Disk::birth) says.
+    pub birth: u64,
     /// Inode number.
     pub inode: u64,
 }

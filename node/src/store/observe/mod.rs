@@ -32,9 +32,9 @@ use super::job::{JobError, Observe, Observed};
 /// Executes the job.
 pub(crate) fn observe<D: Disk>(job: Observe, disk: &D) -> Result<Observed, JobError> {
     match docroot::resolve(disk, job.expected)? {
-        Docroot::Found(root, identity) => {
+        Docroot::Found { root, identity, device } => {
             let looks = job.looks.clone();
-            let mut observation = Observation::new(job, disk, root, identity)?;
+            let mut observation = Observation::new(job, disk, root, identity, device)?;
             observation.look_at(looks)?;
             observation.finish()
         }

@@ -148,6 +148,6 @@ impl<D: Disk> Observation<'_, D> {
 
     /// Whether this stat lies on another file system than the docroot.
     pub(super) fn is_elsewhere(&self, stat: &Stat) -> bool {
-        stat.device != self.docroot.device
+        stat.device != self.device
     }
 }

@@ -48,6 +48,8 @@ pub(super) struct Changed {
 pub(super) struct Observation<'disk, D: Disk> {
     pub(super) disk: &'disk D,
     pub(super) docroot: DocrootIdentity,
+    /// The device that the docroot lies on.
+    pub(super) device: u64,
     pub(super) side: Side,
     pub(super) excludes: Arc<Excludes>,
     pub(super) hashed: BTreeMap<Path, Result<(Stat, Hash), Unlisted>>,
@@ -109,12 +111,14 @@ impl<'disk, D: Disk> Observation<'disk, D> {
         disk: &'disk D,
         root: D::Directory,
         docroot: DocrootIdentity,
+        device: u64,
     ) -> Result<Observation<'disk, D>, JobError> {
         let pending = Pending::new(disk);
         tree_value::check_current(&pending, &job.current)?;
         Ok(Observation {
             disk,
             docroot,
+            device,
             side: job.side,
             excludes: job.excludes,
             hashed: job.hashed.into_iter().map(|file| (file.path, file.outcome)).collect(),
