@@ -55,6 +55,7 @@ pub fn run(options: RunOptions) -> Result<(), RunError> {
     }
     log::start(config.log_format, options.print.clone());
     limits::raise_open_files();
+    limits::share_memory();
     for path in places::close_state(state, &[key::KEY_FILE])? {
         let path = path.display();
         tracing::warn!("{path} was open to other users and is not any more");

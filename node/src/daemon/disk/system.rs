@@ -1,6 +1,6 @@
 //! The two system calls that rustix does not offer: leases, and what becomes of `SIGIO`.
 //!
-//! The only module of the daemon with `unsafe`. Both calls are declared as C declares them and take
+//! The only module of the disk with `unsafe`. Both calls are declared as C declares them and take
 //! plain numbers or a function of the signature that C wants; no memory changes hands.
 
 use std::ffi::c_int;
