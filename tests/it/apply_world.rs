@@ -248,6 +248,7 @@ impl<'a> Follower<'a> {
         self.seed = self.seed.wrapping_add(1);
         let job = Apply {
             contents: vec![self.reply(&parcel)],
+            cut: false,
             parcel,
             inline: Vec::new(),
             current: current(self.disk),

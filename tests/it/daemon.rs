@@ -19,5 +19,6 @@ mod rights;
 mod sample;
 mod settings;
 mod shapes;
+mod slow;
 mod watching;
 mod writers;

@@ -1,5 +1,6 @@
 //! Answers of peers as they come in: contents of parcels, and chunks of large files.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -10,14 +11,20 @@ use super::node::Node;
 use super::transfer::{ALONE, Ready};
 use crate::store::{LARGE_BYTES, PARCEL_BYTES, PARCEL_ITEMS};
 
-/// How long a peer may take for [`LEAST_BYTES`] of an answer.
+/// How long a peer may take for the next byte of an answer; and for [`LEAST_BYTES`] of it, if there
+/// is another to be asked. One that was too slow gets twice the time when it is asked again, so that
+/// two peers on slow links do not give way to each other for ever.
 const PATIENCE: Duration = Duration::from_secs(8);
-/// What counts as coming: a peer that lets single bytes trickle holds up as much as a silent one.
+/// What counts as coming while others could be asked: a peer that lets single bytes trickle would
+/// hold up as much as a silent one.
 const LEAST_BYTES: u64 = 64 * 1024;
 
 /// Whether an answer gets on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pace {
+    /// The last byte came then.
+    last: Instant,
+    /// Since then so many bytes came.
     since: Instant,
     bytes: u64,
 }
@@ -25,25 +32,33 @@ pub(super) struct Pace {
 impl Pace {
     /// It was asked for just now.
     pub(super) fn new(now: Instant) -> Pace {
-        Pace { since: now, bytes: 0 }
+        Pace { last: now, since: now, bytes: 0 }
     }
 
-    /// Bytes of it came.
-    pub(super) fn came(&mut self, bytes: u64, now: Instant) {
+    /// Bytes of it came. Returns whether that makes enough of them to count.
+    pub(super) fn came(&mut self, bytes: u64, now: Instant) -> bool {
+        if bytes > 0 {
+            self.last = now;
+        }
         self.bytes = self.bytes.saturating_add(bytes);
-        if self.bytes >= LEAST_BYTES {
+        let enough = self.bytes >= LEAST_BYTES;
+        if enough {
             *self = Pace::new(now);
         }
+        enough
     }
 
     /// The peer could send nothing for so long, because nothing was taken here.
     pub(super) fn excuse(&mut self, pause: Duration) {
+        self.last = self.last + pause;
         self.since = self.since + pause;
     }
 
-    /// When it has stood still for too long, if nothing more comes.
-    pub(super) fn late_at(&self) -> Instant {
-        self.since + PATIENCE
+    /// When it is too late for it, if nothing more comes. One that crawls is borne as long as
+    /// there is nobody else to ask.
+    pub(super) fn late_at(&self, patience: u32, is_only: bool) -> Instant {
+        let begun = if is_only { self.last } else { self.since };
+        begun + PATIENCE.saturating_mul(patience)
     }
 }
 
@@ -62,12 +77,14 @@ impl Incoming {
         Incoming { connection, chunks: Vec::new(), bytes: 0, limit, pace: Pace::new(now) }
     }
 
-    pub(super) fn push(&mut self, chunk: Bytes, now: Instant) {
-        self.pace.came(chunk.len() as u64, now);
+    /// Takes a chunk. Returns whether enough came to count.
+    pub(super) fn push(&mut self, chunk: Bytes, now: Instant) -> bool {
+        let enough = self.pace.came(chunk.len() as u64, now);
         self.bytes += chunk.len() as u64;
         if self.bytes <= self.limit {
             self.chunks.push(chunk);
         }
+        enough
     }
 
     /// Everything as one buffer; `None` if it was more than the limit.
@@ -124,14 +141,16 @@ impl Node {
     /// A stream has ended.
     pub(super) fn transfer_ended(&mut self, stream: StreamId, whole: bool) -> bool {
         if let Some((mut ready, incoming)) = self.transfer.fetching.remove(&stream) {
-            if whole && incoming.bytes <= incoming.limit {
-                // An answer without a byte still is one: every want of it is missing.
-                ready.contents =
-                    if incoming.chunks.is_empty() { vec![Bytes::new()] } else { incoming.chunks };
-                ready.from = self.peers.member_of(incoming.connection);
-                self.transfer.ready.insert(ready.order, ready);
-            } else {
+            let good = whole && incoming.bytes <= incoming.limit;
+            if !good {
                 self.failed_on(incoming.connection);
+            }
+            if good || !self.is_origin() {
+                ready.cut = !good;
+                ready.from = self.peers.member_of(incoming.connection).filter(|_| good);
+                self.answered(ready, incoming);
+            } else {
+                // What an origin takes back, it asks for as a whole.
                 self.abandon_pass();
             }
             return true;
@@ -149,25 +168,58 @@ impl Node {
         true
     }
 
-    /// Gives up what has stood still for too long: the peer takes streams and does not answer.
+    /// An answer as far as it came.
+    fn answered(&mut self, mut ready: Ready, incoming: Incoming) {
+        // An answer without a byte still is one: every want of it is missing.
+        ready.contents =
+            if incoming.chunks.is_empty() { vec![Bytes::new()] } else { incoming.chunks };
+        self.transfer.ready.insert(ready.order, ready);
+    }
+
+    /// Whether nobody else would be asked if this connection were given up.
+    fn is_only(&self, connection: ConnectionId) -> bool {
+        match self.peers.primary(self.authority.origin()) {
+            Some(origin) => origin == connection,
+            None => self.peers.live().all(|(_, other)| other == connection),
+        }
+    }
+
+    /// When it is too late for an answer on this connection.
+    pub(super) fn late_at(&self, connection: ConnectionId, pace: &Pace) -> Instant {
+        pace.late_at(self.peers.patience_with(connection), self.is_only(connection))
+    }
+
+    /// Gives up what does not get on: the peer takes streams and does not answer. If there is
+    /// another to be asked, everything that the peer was asked for is asked of that one.
     pub(super) fn expire_streams(&mut self) {
-        let late = |pace: &Pace| pace.late_at() <= self.now;
+        let late = |connection, pace: &Pace| self.late_at(connection, pace) <= self.now;
         let fetching = self.transfer.fetching.iter();
-        let fetching = fetching.filter(|(_, (_, incoming))| late(&incoming.pace));
-        let large = self
-            .transfer
-            .large
-            .values()
-            .filter(|large| late(&large.pace) && !large.is_busy() && large.waiting.is_empty());
-        let fetching = fetching.map(|(stream, (_, incoming))| (*stream, incoming.connection));
-        let expired: Vec<(StreamId, ConnectionId)> = fetching
-            .chain(large.filter_map(|large| large.stream))
+        let fetching = fetching.map(|(stream, (_, incoming))| (*stream, incoming));
+        let fetching = fetching.filter(|(_, incoming)| late(incoming.connection, &incoming.pace));
+        let large = self.transfer.large.values();
+        let large = large.filter(|large| !large.is_busy() && large.waiting.is_empty());
+        let large = large.filter_map(|large| Some((large.stream?, &large.pace)));
+        let large = large.filter(|((_, connection), pace)| late(*connection, pace));
+        let late: BTreeMap<StreamId, ConnectionId> = fetching
+            .map(|(stream, incoming)| (stream, incoming.connection))
+            .chain(large.map(|(asked, _)| asked))
             .chain(self.question_asked().filter(|_| self.question_is_late()))
             .collect();
-        for (stream, connection) in expired {
+        if late.is_empty() {
+            return;
+        }
+        let connections: BTreeSet<ConnectionId> = late.values().copied().collect();
+        let left: Vec<ConnectionId> =
+            connections.iter().copied().filter(|connection| !self.is_only(*connection)).collect();
+        let mut streams: BTreeSet<StreamId> = late.into_keys().collect();
+        streams.extend(self.streams_asked(|connection| left.contains(&connection)));
+        for connection in connections {
             if let Some(peer) = self.peers.member_of(connection) {
                 self.refuse(peer, "late-answer", "it was asked and does not get on");
+                self.peers.too_slow(&peer);
             }
+        }
+        for stream in streams {
             self.out.push(Effect::Reset { stream });
             if !self.question_ended(stream, false) {
                 self.transfer_ended(stream, false);
@@ -177,9 +229,12 @@ impl Node {
 
     /// When the next stream has stood still for too long.
     pub(super) fn stream_deadline(&self) -> Option<Instant> {
-        let fetching = self.transfer.fetching.values().map(|(_, incoming)| incoming.pace.late_at());
-        let large = self.transfer.large.values().filter(|large| large.stream.is_some());
-        let large = large.map(|large| large.pace.late_at());
+        let fetching = self.transfer.fetching.values();
+        let fetching =
+            fetching.map(|(_, incoming)| self.late_at(incoming.connection, &incoming.pace));
+        let large = self.transfer.large.values();
+        let large = large.filter_map(|large| Some((large.stream?.1, &large.pace)));
+        let large = large.map(|(connection, pace)| self.late_at(connection, pace));
         fetching.chain(large).chain(self.question_late_at()).min()
     }
 
@@ -198,13 +253,17 @@ impl Node {
         }
     }
 
-    /// An answer will not come on this stream: somebody else is asked, or the same peer when it is
-    /// back. That is no fault of the pass.
+    /// An answer will not come on this stream: what came of it is taken, and for the rest somebody
+    /// else is asked, or the same peer when it is back. That is no fault of the pass or the peer.
     fn ask_elsewhere(&mut self, stream: StreamId) {
-        if self.question_ended(stream, false) {
+        if self.question_withdrawn(stream) {
             return;
         }
-        if let Some((ready, _)) = self.transfer.fetching.remove(&stream) {
+        if let Some((mut ready, incoming)) = self.transfer.fetching.remove(&stream) {
+            if incoming.bytes > 0 && !self.is_origin() {
+                ready.cut = true;
+                return self.answered(ready, incoming);
+            }
             self.transfer.ready.insert(ready.order, ready);
         } else if let Some(content) = self.large_of(stream) {
             if let Some(large) = self.transfer.large.get_mut(&content) {

@@ -481,6 +481,7 @@ impl Node {
         match result {
             Ok(Done::WalkStep(WalkStepped::Ask { walk, mut wanted, nodes })) => {
                 self.follow.walked_nodes = nodes;
+                self.take_up_got_on();
                 wanted.truncate(WALK_NODES);
                 let budget = super::event::MAX_CHUNK_BYTES as u32;
                 let request = Request::Nodes { wanted, levels: walk.levels(), budget };
@@ -505,7 +506,9 @@ impl Node {
         let Some(question) = self.follow.question.as_mut().filter(|it| it.stream == stream) else {
             return false;
         };
-        question.answer.push(chunk, self.now);
+        if question.answer.push(chunk, self.now) {
+            self.take_up_got_on();
+        }
         true
     }
 
@@ -542,6 +545,15 @@ impl Node {
         true
     }
 
+    /// A question is asked of somebody else. Returns whether the stream was a question's.
+    pub(super) fn question_withdrawn(&mut self, stream: StreamId) -> bool {
+        let found = self.follow.question.take_if(|question| question.stream == stream).is_some();
+        if found {
+            self.follow.walking = None;
+        }
+        found
+    }
+
     fn walk_reply(&mut self, walk: Box<Walk>, nodes: Vec<Bytes>) {
         if self.jobs.is_busy() {
             self.follow.pending_walk = Some((walk, nodes));
@@ -552,7 +564,8 @@ impl Node {
 
     /// When the answer to a question has stood still for too long.
     pub(super) fn question_late_at(&self) -> Option<Instant> {
-        self.follow.question.as_ref().map(|question| question.answer.pace.late_at())
+        let answer = &self.follow.question.as_ref()?.answer;
+        Some(self.late_at(answer.connection, &answer.pace))
     }
 
     /// Whether the answer to a question has stood still for too long.

@@ -143,10 +143,14 @@ impl Node {
             (_, Ok(Done::Stage(Staged::Whole))) => {
                 let parcel = Arc::clone(&large.parcel);
                 large.ended = true;
-                let (order, large) = (large.order, Some(content));
-                let (contents, inline) = (Vec::new(), Vec::new());
-                let ready = Ready { order, parcel, contents, from: None, inline, large };
+                let (order, from) = (large.order, large.from);
+                let (contents, inline, cut) = (Vec::new(), Vec::new(), false);
+                let large = Some(content);
+                let ready = Ready { order, parcel, contents, cut, from: None, inline, large };
                 self.transfer.ready.insert(order, ready);
+                if let Some(peer) = from {
+                    self.peers.served(&peer);
+                }
             }
             (_, Ok(Done::Stage(Staged::Wrong))) => {
                 large.tries += 1;

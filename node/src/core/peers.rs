@@ -23,6 +23,9 @@ const ASKING_TIME: Duration = Duration::from_secs(10);
 /// Most strangers at a time. The one that has been silent longest makes room for the next: who
 /// comes with a token shows it at once, and cannot be kept out by those who only connect.
 const MAX_STRANGERS: usize = 16;
+/// So often the time doubles that a member gets which was too slow: 64 KiB in 256 s is little for
+/// the slowest of links.
+const MAX_SLOW: u32 = 5;
 /// Most connections of one member at a time.
 const MAX_CONNECTIONS: usize = 4;
 
@@ -69,6 +72,8 @@ pub(crate) struct Peer {
     pub(crate) said_alive: bool,
     /// How often an answer of it did not come, or was of no use.
     failures: u32,
+    /// How often in a row it was given up because an answer did not get on.
+    slow: u32,
 }
 
 /// Everybody.
@@ -188,6 +193,7 @@ impl Peers {
         }
         peer.primary = Some(keep);
         peer.document = None;
+        peer.slow = 0;
         closed.sort_unstable();
         closed.dedup();
         closed.retain(|other| *other != keep);
@@ -300,6 +306,29 @@ impl Peers {
         if let Some(peer) = self.members.get_mut(peer) {
             peer.failures = peer.failures.saturating_add(1);
         }
+    }
+
+    /// An answer of a member did not get on: whoever else is there is asked before it, and it gets
+    /// twice the time when its turn comes again.
+    pub(crate) fn too_slow(&mut self, peer: &NodeId) {
+        let most = self.members.values().map(|peer| peer.failures).max().unwrap_or_default();
+        if let Some(peer) = self.members.get_mut(peer) {
+            peer.failures = most.saturating_add(1);
+            peer.slow = peer.slow.saturating_add(1).min(MAX_SLOW);
+        }
+    }
+
+    /// A member served what was asked of it.
+    pub(crate) fn served(&mut self, peer: &NodeId) {
+        if let Some(peer) = self.members.get_mut(peer) {
+            (peer.failures, peer.slow) = (0, 0);
+        }
+    }
+
+    /// How many times the usual time a peer may take to get on with an answer.
+    pub(crate) fn patience_with(&self, connection: ConnectionId) -> u32 {
+        let peer = self.member_of(connection).and_then(|peer| self.members.get(&peer));
+        1 << peer.map_or(0, |peer| peer.slow)
     }
 
     /// The member at the other end of a connection whose hello is here.

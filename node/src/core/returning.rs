@@ -38,12 +38,25 @@ pub(super) struct Returning {
     pub(super) rolled_back: Option<Tree>,
     /// The tree at the start.
     start: Option<Tree>,
-    /// A forgotten head is being taken up since this moment.
-    takes_up: Option<Instant>,
+    /// A forgotten head is being taken up.
+    takes_up: Option<TakingUp>,
     /// The scan after that is not over.
     rescans: bool,
     /// What a power cut may have damaged.
     pub(super) damage: Option<DamageBounds>,
+}
+
+/// Since when a forgotten head is being taken up, and when that last got on.
+#[derive(Debug, Clone, Copy)]
+struct TakingUp {
+    since: Instant,
+    got_on: Instant,
+}
+
+impl TakingUp {
+    fn gives_up(&self) -> Instant {
+        (self.got_on + TAKE_UP).min(self.since + TAKE_UP_MOST)
+    }
 }
 
 impl Returning {
@@ -56,7 +69,7 @@ impl Returning {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let gives_up = self.takes_up.map(|since| since + TAKE_UP);
+        let gives_up = self.takes_up.map(|taking| taking.gives_up());
         self.until.into_iter().chain(gives_up).min()
     }
 }
@@ -68,8 +81,10 @@ const ANSWER: Duration = Duration::from_secs(5);
 /// A forgotten head so long after the last durable moment was not forgotten by a crash: what is
 /// committed is flushed soon.
 const ROLLBACK: Duration = Duration::from_secs(60);
-/// So long members may take to show the tree of a forgotten head.
+/// So long members may show nothing more of the tree of a forgotten head.
 const TAKE_UP: Duration = Duration::from_secs(10);
+/// And so long it may take as a whole: members that feed it nonsense hold up no origin for ever.
+const TAKE_UP_MOST: Duration = Duration::from_secs(300);
 /// Files published in this time before the last durable mark are read again after a power cut.
 const SUSPECT: Duration = Duration::from_secs(120);
 
@@ -142,7 +157,10 @@ impl Node {
         let is_late = head.time.0 > durable_until.after(ROLLBACK).0;
         if head.seq < self.publish.returning.bound && !is_late {
             // From the block this node had reserved: it was not yet durable when the end came.
-            self.publish.returning.takes_up.get_or_insert(self.now);
+            self.publish
+                .returning
+                .takes_up
+                .get_or_insert(TakingUp { since: self.now, got_on: self.now });
             return self.offer(from, signed, head, push);
         }
         if self.publish.returning.rolled_back.is_none() {
@@ -159,6 +177,13 @@ impl Node {
         self.offer(from, signed, head, push);
     }
 
+    /// More of what a forgotten head published is here.
+    pub(super) fn take_up_got_on(&mut self) {
+        if let Some(taking) = &mut self.publish.returning.takes_up {
+            taking.got_on = self.now;
+        }
+    }
+
     /// Follows the newest head of the own term. After a rollback, every path that was not edited is
     /// brought in line with it; else it is taken up.
     pub(super) fn advance_unremembered(&mut self) {
@@ -170,7 +195,8 @@ impl Node {
         if returning.rolled_back.is_none() && returning.takes_up.is_none() {
             return;
         }
-        if returning.takes_up.is_some_and(|since| since + TAKE_UP <= self.now)
+        if returning.takes_up.is_some_and(|taking| taking.gives_up() <= self.now)
+            && !self.jobs.is_busy()
             && returning.rolled_back.is_none()
         {
             // Nobody shows its tree: what the docroot holds is published, as of any origin alone.

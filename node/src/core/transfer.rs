@@ -46,6 +46,8 @@ pub(super) struct Ready {
     pub(super) order: u64,
     pub(super) parcel: Arc<Parcel>,
     pub(super) contents: Vec<Bytes>,
+    /// They end early.
+    pub(super) cut: bool,
     /// Who sent them.
     pub(super) from: Option<NodeId>,
     pub(super) inline: Vec<Inline>,
@@ -139,7 +141,8 @@ impl Transfer {
     /// Puts a planned parcel at the end of the order.
     fn enqueue(&mut self, parcel: Arc<Parcel>, inline: Vec<Inline>) {
         let order = self.next_order();
-        let ready = Ready { order, parcel, contents: Vec::new(), from: None, inline, large: None };
+        let (contents, cut, from, large) = (Vec::new(), false, None, None);
+        let ready = Ready { order, parcel, contents, cut, from, inline, large };
         self.ready.insert(order, ready);
     }
 
@@ -353,6 +356,7 @@ impl Node {
         let job = Job::Apply(Apply {
             parcel: ready.parcel,
             contents: ready.contents,
+            cut: ready.cut,
             inline: ready.inline,
             current: self.current,
             target,
@@ -398,8 +402,10 @@ impl Node {
             return;
         };
         self.unflushed.get_or_insert(self.now);
-        if let Some(peer) = from.filter(|_| applied.missing > 0) {
-            self.peers.failed(&peer);
+        match from {
+            Some(peer) if applied.missing + applied.wrong > 0 => self.peers.failed(&peer),
+            Some(peer) if applied.files > 0 => self.peers.served(&peer),
+            _ => {}
         }
         self.take_applied(applied);
     }

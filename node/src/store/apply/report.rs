@@ -46,6 +46,11 @@ impl Report {
         Ok(())
     }
 
+    /// A path is left for a later pass, and what depends on it with it.
+    pub(super) fn postpone(&mut self, path: &Path) {
+        self.blocked.insert(path.clone());
+    }
+
     /// A content did not come, or is not where it was.
     pub(super) fn miss(&mut self, path: &Path, reason: impl Into<String>) {
         self.missing += 1;

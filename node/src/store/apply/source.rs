@@ -42,6 +42,8 @@ impl<D: Disk> Run<'_, D> {
                     steps.files.push((task, source));
                 }
             }
+            // It is on its way, and comes in a later pass.
+            None if self.job.cut => self.report.postpone(&task.path),
             None if file.unserved => self.leave_out(task, steps)?,
             None => self.report.miss(&task.path, "nobody has sent its content"),
         }

@@ -138,6 +138,8 @@ pub struct Apply {
     pub parcel: Arc<Parcel>,
     /// The reply to the parcel's request, chunk by chunk as it came; empty if nothing was wanted.
     pub contents: Vec<Bytes>,
+    /// The reply ended early: what it does not reach is left for another pass, and is no failure.
+    pub cut: bool,
     /// Contents that came with a push.
     pub inline: Vec<Inline>,
     /// The current tree.

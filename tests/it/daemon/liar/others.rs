@@ -6,7 +6,7 @@ use serde_bytes::ByteBuf;
 use super::super::sample::{content, write};
 use super::peer::{Hello, Peer, Report, frame, kind};
 use super::scene::{Scene, refused, resident};
-use super::target::{away, ends_well};
+use super::target::{away, away_in, ends_well};
 use crate::farm_command::{eventually, remark};
 
 /// Longest frame that is taken.
@@ -63,6 +63,28 @@ fn answers_that_trickle_hold_up_nobody() {
     assert!(peer.send(&frame(kind::PUSH, &super::peer::Push { delta: None, ..truth })));
     eventually("it is asked", || peer.asked() >= 1);
     // The liar stays, and goes on; the origin comes back.
+    ends_well(scene);
+    drop(peer);
+}
+
+#[test]
+fn who_trickles_is_left_for_one_that_serves() {
+    let mut scene = Scene::new();
+    scene.farm.add();
+    scene.farm.nodes[2].cli(&["wait", "--timeout", "60s"]).done();
+    let (mut scene, truth) = away_in(scene);
+    scene.farm.nodes[2].stop();
+    let mut peer = scene.peer(scene.farm.replica());
+    peer.trickle();
+    assert!(peer.send(&frame(kind::PUSH, &super::peer::Push { delta: None, ..truth })));
+    eventually("it is asked", || peer.asked() >= 1);
+    // The liar stays; another replica comes, and the origin does not.
+    scene.farm.nodes[2].start();
+    let page = "section-0/page-0.html";
+    let newest = std::fs::read(scene.farm.nodes[2].path(page)).unwrap();
+    let shown = || std::fs::read(scene.farm.replica().path(page)).unwrap();
+    eventually("the page comes from the other", || shown() == newest);
+    assert!(scene.farm.replica().refused("late-answer") > 0);
     ends_well(scene);
     drop(peer);
 }

@@ -14,7 +14,11 @@ const PAGE: &str = "section-0/page-0.html";
 
 /// The replica is back, the origin gone; the liar has the newest push, which the replica lacks.
 pub(super) fn away() -> (Scene, Push) {
-    let mut scene = Scene::new();
+    away_in(Scene::new())
+}
+
+/// The same in a scene that may have more replicas; these have the newest head too.
+pub(super) fn away_in(mut scene: Scene) -> (Scene, Push) {
     scene.farm.replica_mut().stop();
     let mut peer = scene.peer(scene.farm.origin());
     peer.push(|push| push.document.is_some());
@@ -24,6 +28,9 @@ pub(super) fn away() -> (Scene, Push) {
     write(&next, content(5, 3_000));
     std::fs::rename(next, origin.path(PAGE)).unwrap();
     origin.cli(&["wait", "--timeout", "60s"]).done();
+    for node in &scene.farm.nodes[2..] {
+        node.cli(&["wait", "--timeout", "60s"]).done();
+    }
     let newest = origin.status()["node"]["seq"].as_u64().unwrap();
     let push =
         peer.push(|push| SignedHead::decode(&push.head).unwrap().peek().unwrap().seq == newest);
