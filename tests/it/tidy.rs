@@ -107,6 +107,7 @@ fn raw_files_only_where_they_belong() {
         "daemon/places",
         "daemon/lock",
         "daemon/key",
+        "daemon/regular",
         "daemon/socket",
         "daemon/system",
         "daemon/log",

@@ -19,7 +19,7 @@ use crate::core::{Answer, Command};
 /// Longest text that is read, in bytes.
 const MAX_TEXT: u64 = 1024 * 1024;
 
-/// Show or change the cluster document: what is not mirrored, rules, policies.
+/// Show or change the cluster document: what is not mirrored, and how the cluster behaves.
 #[derive(Debug, Args)]
 pub(crate) struct ConfigArguments {
     #[command(subcommand)]
@@ -36,7 +36,7 @@ enum ConfigVerb {
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
     },
-    /// Change one value.
+    /// Change one value; what it was before is told.
     Set {
         /// Which, such as excludes.
         #[arg(value_name = "KEY")]
@@ -93,7 +93,21 @@ fn read(file: &Path) -> Result<String, Failure> {
     Ok(text)
 }
 
+/// Refuses what the origin alone may do before anybody has typed a word.
+fn must_be_origin(state: &Path) -> Result<(), Failure> {
+    match Daemon::at(state).answer(Command::Status)? {
+        Answer::Status(view) if view.node.role == "origin" => Ok(()),
+        Answer::Status(view) => {
+            let origin = view.cluster.origin;
+            let message = format!("this node is not the origin; {origin} is");
+            Err(Failure::new(exit::REFUSED, message).hint(format!("run this on {origin}")))
+        }
+        other => Err(unexpected(&other)),
+    }
+}
+
 fn edit(state: &Path, output: Output) -> Outcome {
+    must_be_origin(state)?;
     let before = show(state)?;
     let scratch = Scratch::new("config")?;
     let file = scratch.path().join("cluster.toml");

@@ -13,7 +13,7 @@ use super::output::Output;
 
 /// Print the hash of a directory as it lies, without a daemon.
 ///
-/// Equals `node.root` of a node in sync. With PATH: the hash of that directory's part of the tree,
+/// It knows no excludes: it equals `node.root` of a node in sync where nothing is excluded. With PATH: the hash of that directory's part of the tree,
 /// or of that file's content (as b3sum prints it).
 #[derive(Debug, Args)]
 pub(crate) struct HashArguments {

@@ -77,7 +77,10 @@ pub(crate) fn run(arguments: &InitArguments, state: &Path, output: Output) -> Ou
         let docroot = docroot.unwrap_or_default();
         let docroot = text::shell_word(&docroot.to_string_lossy());
         output.line(format!("mirrormesh join {token_text} --docroot {docroot}"));
-        output.talk(format!("{name} is the origin of a new cluster; start it: mirrormesh run"));
+        output.talk(format!(
+            "{name} is the origin of a new cluster; start it: {}",
+            text::run_command(state)
+        ));
     }
     Ok(exit::DONE)
 }

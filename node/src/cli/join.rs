@@ -13,7 +13,7 @@ use super::ask::runtime;
 use super::failure::{Failure, Outcome, exit};
 use super::newcomer::{Given, Newcomer};
 use super::output::Output;
-use super::values;
+use super::{text, values};
 use crate::daemon::join::{JoinError, JoinOptions, join};
 use crate::store::Batch;
 
@@ -102,7 +102,7 @@ pub(crate) fn run(arguments: &JoinArguments, state: &Path, output: Output) -> Ou
             "address": address, "role": role.word(),
         }));
     } else {
-        output.talk(format!("{name} has joined as {role}; start it: mirrormesh run"));
+        output.talk(format!("{name} has joined as {role}; start it: {}", text::run_command(state)));
     }
     Ok(exit::DONE)
 }

@@ -43,6 +43,9 @@ use clap::{Parser, Subcommand};
 use self::failure::{Failure, Outcome, exit};
 use self::output::Output;
 
+/// Where state lies if nothing else is said.
+const DEFAULT_STATE: &str = "/var/lib/mirrormesh";
+
 /// Mirrors the document root of one web server to every other, proved by a signed Merkle tree.
 #[derive(Debug, Parser)]
 #[command(name = "mirrormesh", version, max_term_width = 100, subcommand_required = true)]
@@ -56,7 +59,7 @@ struct Line {
         env = "MIRRORMESH_STATE",
         hide_env_values = true
     )]
-    #[arg(default_value = "/var/lib/mirrormesh")]
+    #[arg(default_value = DEFAULT_STATE)]
     state: PathBuf,
     /// Print data as JSON: one object, or one object a line.
     #[arg(long, global = true)]

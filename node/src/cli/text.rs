@@ -72,6 +72,14 @@ pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
         .collect()
 }
 
+/// How the daemon of a state directory is started.
+pub(crate) fn run_command(state: &std::path::Path) -> String {
+    match state == std::path::Path::new(super::DEFAULT_STATE) {
+        true => "mirrormesh run".to_owned(),
+        false => format!("mirrormesh run --state {}", shell_word(&state.to_string_lossy())),
+    }
+}
+
 /// A word as a shell must be given it.
 pub(crate) fn shell_word(word: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+=:,@%".contains(&byte);

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::ask::{Daemon, unexpected};
 use super::failure::{Outcome, exit};
 use super::output::Output;
-use super::values::duration;
+use super::values::lifetime;
 use crate::core::{Answer, Command};
 
 /// Print a join token; asks the running origin.
@@ -19,7 +19,7 @@ pub(crate) struct TokenArguments {
     #[arg(long, value_enum, default_value_t = Role::Replica)]
     role: Role,
     /// How long the token is valid.
-    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = lifetime)]
     ttl: Duration,
     /// How many members may join with it; 0: any number.
     #[arg(long, value_name = "N", default_value_t = 1)]

@@ -13,6 +13,14 @@ pub(crate) fn duration(value: &str) -> Result<Duration, String> {
     humantime::parse_duration(value).map_err(|error| format!("{error}; write 30s, 5m or 24h"))
 }
 
+/// The same, at least a second.
+pub(crate) fn lifetime(value: &str) -> Result<Duration, String> {
+    match duration(value)? {
+        short if short < Duration::from_secs(1) => Err("at least 1s".to_owned()),
+        duration => Ok(duration),
+    }
+}
+
 /// An address to listen on.
 pub(crate) fn listen(value: &str) -> Result<SocketAddr, String> {
     value.parse().map_err(|_| "write ADDRESS:PORT, an IPv6 address in brackets".to_owned())

@@ -12,7 +12,7 @@ use super::output::Output;
 use super::progress::Following;
 use super::text;
 use super::values::duration;
-use crate::core::{Answer, Command, PathLine, WaitScope};
+use crate::core::{Answer, Command, MoreErrors, PathLine, WaitScope};
 
 /// Wait until every change completed before now is published and applied.
 ///
@@ -64,7 +64,7 @@ pub(crate) fn run(arguments: &WaitArguments, state: &Path, output: Output) -> Ou
             timeout_milliseconds: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
         },
         &mut |answer| match answer {
-            Answer::Waited { seq, errors } => reached = Some((seq, errors)),
+            Answer::Waited { seq, errors, more } => reached = Some((seq, errors, more)),
             Answer::TimedOut { behind: names } => behind = names,
             other => following.progress().take(&other),
         },
@@ -72,7 +72,7 @@ pub(crate) fn run(arguments: &WaitArguments, state: &Path, output: Output) -> Ou
     drop(following);
     asked?;
     match reached {
-        Some((seq, errors)) => Ok(tell(arguments, output, seq, &errors)),
+        Some((seq, errors, more)) => Ok(tell(arguments, output, seq, &errors, &more)),
         None => Err(timed_out(&behind)),
     }
 }
@@ -85,10 +85,16 @@ fn timed_out(behind: &[String]) -> Failure {
     Failure::new(exit::TIMEOUT, message).hint("mirrormesh status shows what each is waiting for")
 }
 
-fn tell(arguments: &WaitArguments, output: Output, seq: u64, errors: &[PathLine]) -> u8 {
+fn tell(
+    arguments: &WaitArguments,
+    output: Output,
+    seq: u64,
+    errors: &[PathLine],
+    more: &[MoreErrors],
+) -> u8 {
     if output.json {
         let errors: Vec<Value> = errors.iter().map(error_value).collect();
-        output.value(&json!({ "seq": seq, "errors": errors }));
+        output.value(&json!({ "seq": seq, "errors": errors, "errors_more": more }));
     } else {
         for line in errors {
             if arguments.null {
@@ -98,7 +104,13 @@ fn tell(arguments: &WaitArguments, output: Output, seq: u64, errors: &[PathLine]
             }
         }
     }
-    if errors.is_empty() { exit::DONE } else { exit::PART }
+    for MoreErrors { member, count } in more {
+        output.talk(format!(
+            "{member}: {} more in error: see its status",
+            text::count(*count, "path")
+        ));
+    }
+    if errors.is_empty() && more.is_empty() { exit::DONE } else { exit::PART }
 }
 
 fn error_value(line: &PathLine) -> Value {

@@ -101,6 +101,15 @@ pub enum WaitScope {
     Members(Vec<String>),
 }
 
+/// Paths in error of a member that are not listed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MoreErrors {
+    /// Its name.
+    pub member: String,
+    /// How many.
+    pub count: u64,
+}
+
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Answer {
@@ -112,6 +121,9 @@ pub enum Answer {
         seq: u64,
         /// Paths in error, with reasons.
         errors: Vec<PathLine>,
+        /// Members that have more of them than are listed.
+        #[serde(default)]
+        more: Vec<MoreErrors>,
     },
     /// Not everything came in time.
     TimedOut {

@@ -39,7 +39,9 @@ mod waits;
 mod watching;
 pub mod wire;
 
-pub use command::{Answer, Command, CommandId, HoldLine, KeptLine, PathLine, WaitScope};
+pub use command::{
+    Answer, Command, CommandId, HoldLine, KeptLine, MoreErrors, PathLine, WaitScope,
+};
 pub use event::*;
 pub use hint::{Hint, HintKind};
 pub use node::Node;

@@ -344,7 +344,13 @@ impl Node {
     pub(super) fn document_changed(&mut self) {
         let Some(document) = self.document().cloned() else { return };
         for connection in self.peers.follow(&document, &self.id) {
-            self.out.push(Effect::Close { connection, reason: "removed from the cluster" });
+            let peer = self.peers.connections.get(&connection).map(|found| found.peer);
+            let is_member = peer.is_some_and(|peer| self.peers.members.contains_key(&peer));
+            let reason = match is_member {
+                true => "a member from now on: connect again",
+                false => "removed from the cluster",
+            };
+            self.out.push(Effect::Close { connection, reason });
         }
         if self.excludes.patterns() != document.excludes {
             // A published document was validated; a pattern that still fails excludes nothing.

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use mirrormesh_gossip::{Document, DocumentText, MemberRole, NodeId, Token, TokenRecord};
+use mirrormesh_gossip::{
+    Document, DocumentError, DocumentText, MemberRole, NodeId, Token, TokenRecord,
+};
 use mirrormesh_merkle::Path;
 use serde_bytes::ByteBuf;
 
@@ -53,7 +55,12 @@ impl Node {
             Command::ConfigReplace { text } => self.config_replace(id, &text),
             Command::ConfigSet { key, value } => {
                 self.change_config(id, |draft| {
-                    draft.set(&key, &value).map_err(|error| error.to_string())
+                    let set = |draft: &mut Document| {
+                        let before = draft.get(&key)?;
+                        draft.set(&key, &value)?;
+                        Ok(format!("{key} = {} (it was {before}); ", draft.get(&key)?))
+                    };
+                    set(draft).map_err(|error: DocumentError| error.to_string())
                 });
             }
             Command::Remove { node } => self.remove(id, &node),
@@ -180,7 +187,7 @@ impl Node {
         match DocumentText::parse(text) {
             Ok(parsed) => self.change_config(id, |draft| {
                 parsed.apply(draft);
-                Ok(())
+                Ok(String::new())
             }),
             Err(error) => {
                 let message =
@@ -198,23 +205,27 @@ impl Node {
     fn change_config(
         &mut self,
         id: CommandId,
-        change: impl FnOnce(&mut Document) -> Result<(), String>,
+        change: impl FnOnce(&mut Document) -> Result<String, String>,
     ) {
         if !self.is_origin() {
             return self.refuse_elsewhere(id);
         }
         let Some(mut draft) = self.document_draft() else { return self.refuse_elsewhere(id) };
         let checked = change(&mut draft)
-            .and_then(|()| draft.validate_publishable(&self.id).map_err(|error| error.to_string()))
-            .and_then(|()| {
+            .and_then(|what| match draft.validate_publishable(&self.id) {
+                Ok(()) => Ok(what),
+                Err(error) => Err(error.to_string()),
+            })
+            .and_then(|what| {
                 crate::store::Excludes::new(&draft.excludes)
-                    .map(|_| ())
+                    .map(|_| what)
                     .map_err(|error| format!("excludes: {error}"))
             });
-        if let Err(message) = checked {
-            return self.answer_refused(id, 1, &message, "nothing was changed");
-        }
-        let text = format!("the cluster document has version {} now", draft.version);
+        let what = match checked {
+            Ok(what) => what,
+            Err(message) => return self.answer_refused(id, 1, &message, "nothing was changed"),
+        };
+        let text = format!("{what}the cluster document has version {} now", draft.version);
         if !self.change_document(draft, AfterChange::Answer(id, text)) {
             self.answer_refused(id, 1, "too many changes wait", "try again later");
         }

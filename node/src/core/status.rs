@@ -70,7 +70,8 @@ impl Node {
                 .map(|(path, reason)| path_view(path, reason.clone()))
                 .collect(),
             errors_more: self.transfer.errors_more
-                + self.transfer.errors.len().saturating_sub(MAX_SHOWN) as u64,
+                + (self.transfer.errors.len() + self.transfer.lost.len()).saturating_sub(MAX_SHOWN)
+                    as u64,
             warnings: self.warnings.values().cloned().collect(),
             refused: counts(self.refused.iter().map(|(name, count)| (*name, *count))),
             counters: counts(

@@ -11,7 +11,7 @@ use std::time::Duration;
 use mirrormesh_gossip::{Instant, NodeId};
 use mirrormesh_merkle::Path;
 
-use super::command::{Answer, CommandId, PathLine, WaitScope};
+use super::command::{Answer, CommandId, MoreErrors, PathLine, WaitScope};
 use super::event::{BarrierId, Effect};
 use super::node::Node;
 use crate::store::Depth;
@@ -117,9 +117,13 @@ impl Node {
             Stage::Settle => self.settled_seq().map(Stage::Members),
             Stage::Members(seq) => {
                 if self.laggards(&waiting.scope, seq).is_empty() {
-                    let errors = self.error_lines(&waiting.scope);
+                    let (errors, more) = self.error_lines(&waiting.scope);
+                    if self.is_origin() && waiting.scope != WaitScope::Own {
+                        // Whoever asks another member from now on is told the same.
+                        self.send_rows();
+                    }
                     self.waits.waits.remove(&id);
-                    self.answer(id, Answer::Waited { seq, errors }, true);
+                    self.answer(id, Answer::Waited { seq, errors, more }, true);
                     return false;
                 }
                 None
@@ -221,14 +225,22 @@ impl Node {
         }
     }
 
-    /// Paths in error on this node and on the members in scope.
-    fn error_lines(&self, scope: &WaitScope) -> Vec<PathLine> {
+    /// Paths in error on this node and on the members in scope; and how many more, by member.
+    fn error_lines(&self, scope: &WaitScope) -> (Vec<PathLine>, Vec<MoreErrors>) {
         let own = self.transfer.errors.iter().chain(&self.transfer.lost);
         let own = own.map(|(path, reason)| PathLine {
             path: path.as_bytes().to_vec().into(),
             what: format!("{}: {reason}", self.name_of(&self.id)),
         });
+        let mut more = vec![(self.name_of(&self.id), self.transfer.errors_more)];
         let members = self.scope(scope);
+        more.extend(members.iter().filter_map(|id| {
+            let report = self.peers.members.get(id)?.report.as_ref()?;
+            let beyond = report.errors.saturating_sub(report.error_list.len() as u64);
+            Some((self.name_of(id), beyond))
+        }));
+        let more = more.into_iter().filter(|(_, count)| *count > 0);
+        let more = more.map(|(member, count)| MoreErrors { member, count }).collect();
         let theirs = members.iter().flat_map(|id| {
             let report = self.peers.members.get(id).and_then(|peer| peer.report.as_ref());
             let list = report.map(|report| report.error_list.clone()).unwrap_or_default();
@@ -236,6 +248,6 @@ impl Node {
             list.into_iter()
                 .map(move |(path, reason)| PathLine { path, what: format!("{name}: {reason}") })
         });
-        own.chain(theirs).collect()
+        (own.chain(theirs).collect(), more)
     }
 }

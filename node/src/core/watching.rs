@@ -257,11 +257,11 @@ impl Node {
             .map(|look| look.path.clone())
             .collect();
         let again_damaged = self.looks_at_lost(looks);
-        let damage =
-            self.publish.returning.damage.filter(|_| !self.watching.scanned || again_damaged);
+        let recalls = !self.watching.scanned || again_damaged;
+        let damage = self.publish.returning.damage.filter(|_| recalls);
         // What went before a crash may be published as gone, and is not brought back.
         let waits = self.watching.scanned && self.watching.vanished.len() < MAX_VANISHED;
-        Judgement { vanished: waits.then_some(again), damage }
+        Judgement { vanished: waits.then_some(again), damage, recalls }
     }
 
     pub(super) fn observed(

@@ -19,6 +19,7 @@ use mirrormesh_gossip::{is_address, is_member_name};
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::regular::read_text;
 use crate::store::Durability;
 
 /// Name of the file in the state directory.
@@ -332,15 +333,10 @@ fn place(text: &str, offset: usize) -> (usize, usize) {
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {
-    let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
-    let metadata = std::fs::metadata(path).map_err(|error| match error.kind() {
+    read_text(path, MAX_BYTES).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => ConfigError::Missing(path.to_owned()),
-        _ => unreadable(error),
-    })?;
-    if metadata.len() > MAX_BYTES {
-        return Err(unreadable(std::io::Error::other("longer than 1 MiB")));
-    }
-    std::fs::read_to_string(path).map_err(unreadable)
+        _ => ConfigError::Unreadable { path: path.to_owned(), source },
+    })
 }
 
 fn write_atomically(state: &Path, path: &Path, text: &str) -> std::io::Result<()> {

@@ -8,17 +8,22 @@
 //! Never makes a key up: the seed comes from the caller.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use mirrormesh_gossip::SecretKey;
 use mirrormesh_merkle::Hash;
 
+use super::regular::read_text;
+
 /// Name of the file in the state directory.
 pub const KEY_FILE: &str = "node.key";
 /// Its name while it is written.
 const NEW_FILE: &str = "node.key.new";
+
+/// Longest file that is read, in bytes.
+const MAX_BYTES: u64 = 100;
 
 /// Why there is no key. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -45,10 +50,8 @@ pub enum KeyFileError {
 /// See [`KeyFileError`].
 pub fn read(state: &Path) -> Result<SecretKey, KeyFileError> {
     let path = state.join(KEY_FILE);
-    let mut text = String::new();
-    let read = File::open(&path).and_then(|file| file.take(100).read_to_string(&mut text));
-    match read {
-        Ok(_) => {}
+    let text = match read_text(&path, MAX_BYTES) {
+        Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(KeyFileError::Missing(path));
         }
@@ -56,7 +59,7 @@ pub fn read(state: &Path) -> Result<SecretKey, KeyFileError> {
             return Err(KeyFileError::Damaged(path));
         }
         Err(source) => return Err(KeyFileError::Failed { path, source }),
-    }
+    };
     match text.trim_end().parse::<Hash>() {
         Ok(seed) => Ok(SecretKey::from_seed(*seed.as_bytes())),
         Err(_) => Err(KeyFileError::Damaged(path)),

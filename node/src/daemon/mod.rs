@@ -24,6 +24,7 @@ mod log;
 mod machine;
 mod notes;
 pub mod places;
+mod regular;
 mod reload;
 pub mod run;
 mod signals;

@@ -167,6 +167,13 @@ fn what_was_damaged_and_nobody_serves_is_listed_and_not_published() {
     write(&farm.origin().path("meanwhile.html"), "goes on");
     farm.origin().cli(&["wait", "--timeout", "60s"]).with(4);
     assert_eq!(farm.origin().status()["node"]["files"], FILES + 1);
+    // Nor by a later start of the daemon.
+    farm.origin_mut().stop();
+    farm.origin_mut().start_through(&through(&second));
+    farm.origin().cli(&["wait", "--timeout", "60s"]).with(4);
+    let status = farm.origin().status();
+    assert_eq!(status["node"]["files"], FILES + 1, "{status:#}");
+    assert_eq!(status["node"]["errors"].as_array().unwrap().len(), 4, "{status:#}");
     // Whoever comes serves them.
     farm.replica_mut().start();
     farm.origin().until("they are back", |status| status["node"]["errors"] == json!([]));

@@ -176,3 +176,30 @@ fn verify_finds_damage_and_repairs_it() {
     farm.replica().cli(&["verify"]).done();
     farm.replica().cli(&["verify", "--repair"]).done();
 }
+
+#[test]
+fn while_the_origin_is_away_an_edit_is_reverted_from_another_replica() {
+    let mut farm = farm();
+    farm.add();
+    farm.converges();
+    let page = "section-0/page-0.html";
+    let whole = fs::read(farm.origin().path(page)).unwrap();
+    let shown = |farm: &Farm| fs::read(farm.replica().path(page)).unwrap();
+    farm.origin_mut().stop();
+    write(&farm.replica().path(page), "defaced");
+    eventually("it is back", || shown(&farm) == whole);
+    // Alone, it can still take away what was added, and what was replaced waits.
+    farm.nodes[2].stop();
+    let added = farm.replica().path("section-1/shell.php");
+    write(&added, "<?php evil();");
+    eventually("it is gone", || !added.exists());
+    write(&farm.replica().path(page), "defaced again");
+    farm.replica().until("it is seen", |status| status["node"]["in_sync"] == false);
+    assert_eq!(shown(&farm), b"defaced again");
+    farm.nodes[2].start();
+    eventually("it is back", || shown(&farm) == whole);
+    assert_eq!(kept(farm.replica()).len(), 2, "one path twice, and one");
+    assert_eq!(farm.replica().status()["node"]["set_aside"], 3);
+    farm.origin_mut().start();
+    farm.converges();
+}

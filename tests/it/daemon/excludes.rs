@@ -167,5 +167,16 @@ fn the_document_is_edited_and_a_bad_one_refused() {
     assert_eq!(origin.cli(&["config", "show"]).done(), text);
     let said = farm.replica().cli(&["config", "set", "excludes", "[]"]).failed(12);
     assert!(said.contains("origin"), "{said}");
+    // A replica refuses before anybody has typed a word.
+    let touched = farm.directory().join("touched");
+    let mut command = farm.replica().command(&["config", "edit"]);
+    let editor = format!("touch {} #", touched.display());
+    let said = run(command.env("EDITOR", editor).env_remove("VISUAL")).failed(12);
+    assert!(said.contains("run this on origin"), "{said}");
+    assert!(!touched.exists());
+    // What is replaced is told.
+    let said = origin.cli(&["config", "set", "excludes", "*.bak"]);
+    assert!(said.stderr.contains("it was [\"cache/\", \"*.log\"]"), "{}", said.stderr);
+    said.done();
     converge(&farm);
 }

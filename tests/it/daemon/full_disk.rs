@@ -126,8 +126,13 @@ fn what_does_not_fit_is_listed_and_the_rest_goes_on() {
         }
     }
     write(&farm.origin().path("one-more.html"), content(4, 50_000));
+    for number in 0..25 {
+        write(&farm.origin().path(format!("more/{number}.html")), content(number, 5_000));
+    }
     fs::remove_file(farm.origin().path("section-1/page-1.html")).unwrap();
-    farm.origin().cli(&["wait", "--all", "--timeout", "60s"]).with(4);
+    let said = farm.origin().cli(&["wait", "--all", "--timeout", "60s"]);
+    assert!(said.stderr.contains("more in error"), "not all are listed: {}", said.stderr);
+    said.with(4);
     farm.replica_mut().kill9();
     farm.replica_mut().start();
     farm.origin().cli(&["wait", "--all", "--timeout", "60s"]).with(4);

@@ -141,6 +141,23 @@ fn untouched(node: &Node) {
 }
 
 #[test]
+fn who_waited_is_told_of_it_by_every_member() {
+    let mut farm = Farm::founded(&[], |docroot| site(docroot, 1, 5));
+    farm.add();
+    farm.add();
+    farm.converges();
+    for round in 0..8 {
+        write(&farm.origin().path("page.html"), format!("round {round}"));
+        farm.wait_all();
+        assert_eq!(farm.replica().cli(&["diff", "web1", "web2"]).done(), "");
+        let root = farm.origin().status()["node"]["root"].clone();
+        let status = farm.replica().status();
+        let row = member(&status, "web2").unwrap();
+        assert_eq!((&row["root"], &row["in_sync"]), (&root, &Value::Bool(true)), "{row:#}");
+    }
+}
+
+#[test]
 fn a_candidate_joins_as_one() {
     let mut farm = Farm::founded(&[], |docroot| site(docroot, 1, 3));
     let token = farm.origin().cli(&["token", "--role", "candidate"]).done();

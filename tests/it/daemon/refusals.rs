@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::sample::{site, write};
+use super::sample::{fifo, site, write};
 use crate::farm::{Farm, Node};
 use crate::farm_command::{Said, program, remark, run};
 
@@ -82,6 +82,7 @@ fn usage_is_2_and_a_missing_daemon_11() {
         &["wait", "--all", "--live"],
         &["wait", "--timeout", "soon"],
         &["token", "--uses", "many"],
+        &["token", "--ttl", "0s"],
         &["kept", "drop"],
         &["kept", "show", "first"],
         &["status", "--no-such-flag"],
@@ -103,6 +104,29 @@ fn usage_is_2_and_a_missing_daemon_11() {
     run(program().arg("--help")).done();
     run(program().arg("--version")).done();
     run(program().args(["completions", "bash"])).done();
+}
+
+#[test]
+fn a_pipe_among_the_state_hangs_nobody() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = Node::at(directory.path().join("node"), "node");
+    let said = node.init(&[]);
+    let start = format!("start it: mirrormesh run --state {}", node.state().display());
+    assert!(said.stderr.contains(&start), "{}", said.stderr);
+    said.done();
+    for name in ["mirrormesh.toml", "node.key", "lock"] {
+        let path = node.state().join(name);
+        let aside = node.state().join("aside");
+        let had = fs::rename(&path, &aside).is_ok();
+        fifo(&path);
+        refused(node.cli(&["run"]), 1, "not a regular file");
+        fs::remove_file(&path).unwrap();
+        if had {
+            fs::rename(&aside, &path).unwrap();
+        }
+    }
+    fs::remove_dir(node.docroot()).unwrap();
+    refused(node.cli(&["verify"]), 1, "is it mounted?");
 }
 
 #[test]

@@ -60,7 +60,7 @@ fn origin_verdict(view: &View, seq: &str) -> (Tone, String) {
     if !node.in_sync {
         let errors = match node.errors.len() as u64 + node.errors_more {
             0 => String::new(),
-            errors => format!(", {}", count(errors, "path in error").replace("errors", "error")),
+            errors => format!(", {} in error", count(errors, "path")),
         };
         let sentence = format!("origin, NOT all published: {}{errors}", doing(node));
         return (Tone::Attention, sentence);
@@ -185,11 +185,6 @@ fn lists(node: &NodeView, output: Output, lines: &mut Vec<String>) {
     };
     for warning in &node.warnings {
         heading(lines, Tone::Bad, format!("warning: {warning}"));
-    }
-    if let Some(held) = &node.held {
-        let what = format!("held: {}, {}", held.reason, count(held.deletes, "file"));
-        heading(lines, Tone::Bad, what);
-        lines.push("  if that is meant: mirrormesh confirm; if not, bring the files back".into());
     }
     let errors = node.errors.len() as u64 + node.errors_more;
     if errors > 0 {

@@ -11,6 +11,12 @@ fn durations_may_be_bare_seconds() {
 }
 
 #[test]
+fn what_is_over_at_once_is_no_lifetime() {
+    assert_eq!(lifetime("1s").unwrap(), Duration::from_secs(1));
+    assert!(lifetime("0s").is_err() && lifetime("0").is_err() && lifetime("900ms").is_err());
+}
+
+#[test]
 fn addresses_are_checked() {
     assert!(listen("[::]:7440").is_ok() && listen("127.0.0.1:0").is_ok());
     assert!(listen("7440").is_err() && listen("::7440").is_err());

@@ -10,7 +10,7 @@ use super::super::progress::Progress;
 use super::super::text;
 use super::{Found, Printer};
 use crate::core::PathLine;
-use crate::daemon::config::{Config, ConfigError};
+use crate::daemon::config::{CONFIG_FILE, Config, ConfigError};
 use crate::daemon::disk::{RealDisk, RealDiskOptions};
 use crate::daemon::lock::Lock;
 use crate::daemon::places;
@@ -37,6 +37,11 @@ pub(super) fn verify(
         Some(work) => work,
         None => places::default_work(&docroot)?,
     };
+    if let Err(error) = std::fs::read_dir(&docroot) {
+        let message = format!("the docroot {}: {error}", docroot.display());
+        let hint = format!("bring it back (is it mounted?), or correct it in {CONFIG_FILE}");
+        return Err(Failure::failed(message).hint(hint));
+    }
     let options = RealDiskOptions { docroot, work, store, watcher: None };
     let fail = |error: &dyn std::fmt::Display| Failure::failed(error.to_string());
     let disk = RealDisk::open(options).map_err(|error| fail(&error))?;

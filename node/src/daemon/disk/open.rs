@@ -14,7 +14,7 @@ use rustix::io::Errno;
 
 use super::error::{failed, with_kind};
 use super::status;
-use crate::store::{DiskErrorKind, DiskResult, FileKind};
+use crate::store::{DiskError, DiskErrorKind, DiskResult, FileKind};
 
 /// How often a name is tried that the kernel asks to try again: while a foreign lease is broken.
 const ATTEMPTS: u32 = 32;
@@ -133,7 +133,10 @@ pub(super) fn by_path(path: &std::path::Path) -> DiskResult<OwnedFd> {
         Err(Errno::ACCESS) => open(OFlags::PATH),
         result => result,
     }
-    .map_err(failed("open_place"))
+    .map_err(|errno| {
+        let failed = failed("open")(errno);
+        DiskError { detail: format!("{}: {}", path.display(), failed.detail), ..failed }
+    })
 }
 
 /// Opens the same directory once more, with a reading position of its own.

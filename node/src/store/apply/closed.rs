@@ -72,6 +72,13 @@ impl<D: Disk> Run<'_, D> {
         mode | OWNER
     }
 
+    /// What lay here has left the docroot: whatever gets its place has a mode of its own. What is
+    /// set aside of it stays open to its owner, who alone gets into the work directory.
+    pub(super) fn leave_open(&mut self, path: &Path) {
+        let depth = path.depth();
+        self.opened.retain(|opened, _| opened.depth() < depth || opened.ancestor(depth) != *path);
+    }
+
     /// The stat of a directory as it is when the run is over.
     pub(super) fn as_closed(&self, path: &Path, stat: Stat) -> Stat {
         as_closed(&self.opened, path, stat)

@@ -31,6 +31,7 @@ impl<D: Disk> Run<'_, D> {
         let (is_ours, bytes) = match (&task.row, stat.kind) {
             (_, FileKind::Directory) => {
                 let survey = self.survey_displaced(name, &task.path)?;
+                self.leave_open(&task.path);
                 (survey.is_ours && is_directory(task.row.as_ref()), survey.bytes)
             }
             (Some(row), _) => (self.is_displaced_ours(&displaced, name, &stat, row)?, stat.size),

@@ -93,6 +93,8 @@ pub struct Judgement {
     /// An origin's published files are damaged, not edited, if they differ although their stat
     /// did not move; and after a power cut also in these bounds.
     pub damage: Option<DamageBounds>,
+    /// Damaged files that could not be brought back are to be brought back once more.
+    pub recalls: bool,
 }
 
 /// Which files a power cut may have damaged.

@@ -12,8 +12,8 @@ use crate::store::reading::{FileAt, Reading};
 
 impl<D: Disk> Observation<'_, D> {
     pub(super) fn file(&mut self, at: &At<'_, D>, stat: Stat) -> Result<Outcome, JobError> {
-        if !self.rehash && !self.is_suspect(at.row) && self.is_unchanged(at.row, &stat) {
-            self.still_damaged(at.path, at.row);
+        let is_read = self.rehash || self.is_suspect(at.row) || self.is_recalled(at.row);
+        if !is_read && self.is_unchanged(at.row, &stat) {
             return Ok(Outcome::Step(Step::Done));
         }
         match self.hashed.get(at.path) {
@@ -133,12 +133,10 @@ impl<D: Disk> Observation<'_, D> {
         Ok(step)
     }
 
-    /// A damaged file that was not brought back before this start is as damaged as before.
-    fn still_damaged(&mut self, path: &Path, row: Option<&IndexRow>) {
-        let is_first = self.is_origin() && self.judgement.vanished.is_none();
-        if is_first && row.is_some_and(|row| row.local) {
-            self.found.damaged.push(path.clone());
-        }
+    /// A damaged file that was not brought back is read again when somebody may serve it: the tree
+    /// may say what was published of it, and not what lies there.
+    fn is_recalled(&self, row: Option<&IndexRow>) -> bool {
+        self.is_origin() && self.judgement.recalls && row.is_some_and(|row| row.local)
     }
 
     /// Whether a power cut may have damaged the file without its stat showing it.
@@ -155,7 +153,7 @@ impl<D: Disk> Observation<'_, D> {
         if old.content == new.content || old.unserved {
             return row.local && is_as_it_was;
         }
-        self.rehash && is_as_it_was || self.was_cut(row, stat.ctime)
+        is_as_it_was && (self.rehash || row.local) || self.was_cut(row, stat.ctime)
     }
 
     /// Whether a change at this time to what the row says was a power cut's.
