@@ -85,7 +85,12 @@ fn edits_made_while_others_are_reverted_are_waited_for() {
     let replica = farm.replica();
     for round in 0..30 {
         for name in 0..round {
-            write(&replica.path(format!("own-{round}/notes/{name}/today.txt")), "mine");
+            let note = replica.path(format!("own-{round}/notes/{name}/today.txt"));
+            // Its directory may be moved aside before the file is in it.
+            eventually("it is written", || {
+                fs::create_dir_all(note.parent().unwrap()).is_ok()
+                    && fs::write(&note, "mine").is_ok()
+            });
         }
         replica.cli(&["wait", "--timeout", "60s"]).done();
         assert!(!replica.path(format!("own-{round}")).exists());
