@@ -10,7 +10,7 @@ use mirrormesh::store::resolve::Resolver;
 use mirrormesh::store::{
     DiskErrorKind, Durability, Excludes, FileKind, JobError, Phase, Plan, PlanCursor,
 };
-use mirrormesh_merkle::{Name, Path};
+use mirrormesh_merkle::{Name, Path, content_hash};
 use mirrormesh_simulation::disk::{FailedSync, Options, Seen, SimDisk};
 
 use super::apply_world::{
@@ -292,6 +292,39 @@ fn content_that_does_not_come_or_is_wrong_is_counted() {
     assert_eq!(bytes_at(&disk, "c"), Some(b"good".to_vec()));
     follower.contents = all;
     converged(&disk, &mut follower, &new);
+}
+
+#[test]
+fn what_came_before_an_answer_broke_off_is_used_and_the_rest_is_no_failure() {
+    let old = things([("c", file("was")), ("e", link("x"))]);
+    let new = things([
+        ("a", file("first")),
+        ("b", file("second")),
+        ("c", file("third")),
+        ("d", unserved("fourth")),
+        ("e", directory()),
+        ("e/f", file("fifth")),
+    ]);
+    let whole = 5 * 9 + "firstsecondthirdfourthfifth".len();
+    let mut most = 0;
+    for cut_at in 0..whole {
+        let disk = disk_at(Options::default(), &old, &new);
+        let mut follower = Follower::new(&disk, &new);
+        follower.contents.insert(content_hash(b"fourth"), b"fourth".to_vec());
+        follower.cut_at = Some(cut_at);
+        let outcome = follower.pass().expect("applies");
+        assert_eq!((failed(&outcome).len(), outcome.missing, outcome.wrong), (0, 0, 0), "{cut_at}");
+        let came = |path: &str| bytes_at(&disk, path);
+        let count = new.keys().filter(|path| came(path).is_some_and(|it| it != b"was")).count();
+        assert!(count >= most, "{cut_at}: {count} came, and {most} of less");
+        most = count;
+        follower.cut_at = None;
+        let outcome = follower.pass().expect("applies");
+        assert!(failed(&outcome).is_empty());
+        assert_eq!(came("d"), Some(b"fourth".to_vec()), "{cut_at}: it was served in the end");
+        converged(&disk, &mut follower, &new);
+    }
+    assert_eq!(most, 4, "all but the last");
 }
 
 fn unserved(content: &str) -> Thing {

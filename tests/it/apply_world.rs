@@ -145,6 +145,8 @@ pub(crate) struct Follower<'a> {
     pub(crate) excludes: Arc<Excludes>,
     pub(crate) keep_bytes: u64,
     pub(crate) seed: u64,
+    /// Replies break off after so many bytes.
+    pub(crate) cut_at: Option<usize>,
 }
 
 /// What all parcels of a run came to.
@@ -170,6 +172,7 @@ impl<'a> Follower<'a> {
             excludes: Arc::new(Excludes::none()),
             keep_bytes: 1 << 30,
             seed: 7,
+            cut_at: None,
         }
     }
 
@@ -248,7 +251,7 @@ impl<'a> Follower<'a> {
         self.seed = self.seed.wrapping_add(1);
         let job = Apply {
             contents: vec![self.reply(&parcel)],
-            cut: false,
+            cut: self.cut_at.is_some(),
             parcel,
             inline: Vec::new(),
             current: current(self.disk),
@@ -283,6 +286,7 @@ impl<'a> Follower<'a> {
                 None => reply.put_u8(0),
             }
         }
+        reply.truncate(self.cut_at.unwrap_or(usize::MAX));
         reply.freeze()
     }
 

@@ -184,6 +184,47 @@ fn what_was_damaged_and_nobody_serves_is_listed_and_not_published() {
     assert_eq!(farm.replica().status()["node"]["root"], root);
 }
 
+#[test]
+fn replicas_that_come_late_still_serve_all_that_a_power_cut_damaged() {
+    // More than one list holds.
+    const MANY: usize = 400;
+    let mut farm = farm();
+    let Some(mut boot) = Boot::able(&farm) else { return };
+    farm.origin_mut().stop();
+    let first = boot.next();
+    farm.origin_mut().start_through(&through(&first));
+    let page = |farm: &Farm, page| farm.origin().path(format!("today-{}/{page}.html", page % 7));
+    for number in 0..MANY {
+        write(&page(&farm, number), format!("today {number}"));
+    }
+    farm.converges();
+    let whole = walk(&farm.replica().docroot());
+    let root = farm.origin().status()["node"]["root"].clone();
+    farm.replica_mut().stop();
+    farm.origin_mut().kill9();
+    for number in 0..MANY {
+        match number % 3 {
+            0 => fs::write(page(&farm, number), vec![0; 9]).unwrap(),
+            1 => fs::write(page(&farm, number), "").unwrap(),
+            _ => fs::remove_file(page(&farm, number)).unwrap(),
+        }
+    }
+    let second = boot.next();
+    farm.origin_mut().start_through(&through(&second));
+    // It has waited for others as long as it does, and nobody came.
+    farm.origin().until("all are listed", |status| {
+        let listed = status["node"]["errors"].as_array().unwrap().len() as u64;
+        listed + status["node"]["errors_more"].as_u64().unwrap() == MANY as u64
+    });
+    farm.origin().cli(&["wait", "--timeout", "60s"]).with(4);
+    assert_eq!(farm.origin().status()["node"]["root"], root, "what is damaged was published");
+    farm.replica_mut().start();
+    farm.origin().until("they are back", |status| status["node"]["errors"] == json!([]));
+    farm.converges();
+    assert!(differences(&whole, &walk(&farm.origin().docroot())).is_empty());
+    assert_eq!(farm.replica().status()["node"]["set_aside"], 0);
+}
+
 // ------------------------------------------------------------------ yesterday
 
 /// A farm with a history of two days; yesterday's state and docroot of the origin lie aside, and

@@ -207,6 +207,27 @@ fn modes_that_keep_a_replica_out_of_its_own_files_do_not_hold_it_up() {
 }
 
 #[test]
+fn a_wait_says_how_many_paths_in_error_it_does_not_list() {
+    if !may_be_another() {
+        return;
+    }
+    let mut farm = Farm::founded(&[], |root| site(root, 1, 1));
+    let mut replica = farm.stranger("web1");
+    replica.belongs_to(NOBODY);
+    farm.admit(replica);
+    equal_but(&farm, &[]);
+    chown(farm.replica().path("section-0"), Some(0), Some(0)).unwrap();
+    for page in 0..20 {
+        write(&farm.origin().path(format!("section-0/more-{page}.html")), format!("{page}"));
+    }
+    eventually("all are in error", || {
+        let said = farm.origin().cli(&["wait", "--all", "--timeout", "60s"]);
+        assert_eq!(said.code, 4, "{}", said.stderr);
+        said.stdout.lines().count() == 16 && said.stderr.contains("web1: 4 paths more in error")
+    });
+}
+
+#[test]
 fn a_file_belongs_to_whom_its_directory_belongs() {
     if !rustix::process::geteuid().is_root() {
         return;
