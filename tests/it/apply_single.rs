@@ -327,6 +327,22 @@ fn what_came_before_an_answer_broke_off_is_used_and_the_rest_is_no_failure() {
     assert_eq!(most, 4, "all but the last");
 }
 
+#[test]
+fn a_copy_of_a_file_that_rotted_is_not_shown_and_the_file_is_read_again() {
+    for reflink in [false, true] {
+        let old = things([("a", file("same"))]);
+        let new = things([("a", file("same")), ("b", file("same"))]);
+        let disk = disk_at(Options { reflink, ..Options::default() }, &old, &new);
+        disk.rot("a", 1).expect("rots");
+        let mut follower = Follower::new(&disk, &new);
+        let outcome = follower.pass().expect("applies");
+        assert_eq!((looks(&outcome), failed(&outcome)), (vec!["a".into()], vec!["b".into()]));
+        assert_eq!(bytes_at(&disk, "b"), None);
+        converged(&disk, &mut follower, &new);
+        assert_eq!(kept_contents(&disk).len(), 1, "the damaged one");
+    }
+}
+
 fn unserved(content: &str) -> Thing {
     Thing::File { content: content.into(), mode: 0o644, mtime: 1_000, unserved: true }
 }

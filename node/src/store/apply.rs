@@ -133,6 +133,8 @@ struct Run<'d, D: Disk> {
     /// Whether that were more than are worth a sync each.
     sync_all: bool,
     keep_left: u64,
+    /// Files that turned out not to have the content that their unchanged stat promises.
+    doubted: Vec<(Path, IndexRow)>,
 }
 
 impl<'d, D: Disk> Run<'d, D> {
@@ -165,6 +167,7 @@ impl<'d, D: Disk> Run<'d, D> {
             metadata_changes: 0,
             sync_all: false,
             keep_left: job.keep_bytes,
+            doubted: Vec::new(),
         })
     }
 

@@ -73,6 +73,28 @@ fn contents_are_packed_in_chunks_of_any_size() {
 }
 
 #[test]
+fn a_content_whose_place_is_being_rewritten_is_read_elsewhere() {
+    let mut fixture = Fixture::new(Options::default());
+    for at in ["first", "second"] {
+        fixture.disk.user_write(at, b"same").unwrap();
+    }
+    fixture.pass(5_000_000_000);
+    fixture.scan();
+    for (rewritten, asked) in [("first", "second"), ("second", "first")] {
+        fixture.pass(5_000_000_000);
+        fixture.disk.user_write(rewritten, b"HALF").unwrap();
+        for at in [rewritten, asked] {
+            let wants = Arc::new(vec![want(at, b"same")]);
+            let found = contents(&wants, &packed(&fixture, &wants, true, 1_000));
+            let found: Vec<_> = found.into_iter().map(|(_, pieces)| pieces.concat()).collect();
+            assert_eq!(found, [b"same"], "{at} was asked for");
+        }
+        fixture.disk.user_write(rewritten, b"same").unwrap();
+        fixture.scan();
+    }
+}
+
+#[test]
 fn one_content_is_sent_raw_from_any_offset() {
     let mut fixture = Fixture::new(Options::default());
     let bytes: Vec<u8> = (0..1_000_u32).map(|number| number as u8).collect();

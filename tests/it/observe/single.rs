@@ -1,6 +1,6 @@
 //! One thing at a time: what is listed, what stays, what goes.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -181,6 +181,29 @@ fn a_file_that_changes_while_it_is_read_is_not_taken() {
     assert_eq!(unlisted(&observed), [("a".to_string(), Unlisted::Moving)]);
     assert_eq!(fixture.current, Tree::empty());
     active.set(false);
+    fixture.scan();
+    check_tree(&fixture);
+}
+
+#[test]
+fn a_file_opened_and_written_while_it_is_read_is_not_taken_even_under_old_times() {
+    let mut fixture =
+        Fixture::new(Options { time_step: 4_000_000, short_reads: false, ..Options::default() });
+    fixture.disk.user_write("a", &[1; 300_000]).unwrap();
+    let writer = Rc::new(RefCell::new(None));
+    let inside = Rc::clone(&writer);
+    let done = Cell::new(false);
+    fixture.disk.before_primitive(move |primitive, _, disk| {
+        if primitive == "read" && !done.replace(true) {
+            let file = disk.user_open("a").unwrap();
+            disk.user_write_open(&file, 0, b"half").unwrap();
+            inside.replace(Some(file));
+        }
+    });
+    let observed = fixture.scan();
+    assert_eq!(unlisted(&observed), [("a".to_string(), Unlisted::OpenForWriting)]);
+    assert_eq!(fixture.current, Tree::empty());
+    fixture.disk.user_close(writer.take().expect("it was read"));
     fixture.scan();
     check_tree(&fixture);
 }

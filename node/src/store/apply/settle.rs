@@ -3,9 +3,10 @@
 use mirrormesh_merkle::{Change, Path, Record, update};
 
 use super::super::disk::{Disk, DiskErrorKind};
+use super::super::doubt::doubtful;
 use super::super::index::{IndexRow, content_key};
 use super::super::intent;
-use super::super::job::{Applied, JobError};
+use super::super::job::{Applied, JobError, KeptReason};
 use super::super::{Table, rows, state, tree_value};
 use super::Run;
 
@@ -20,6 +21,7 @@ impl<D: Disk> Run<'_, D> {
         if self.is_durable() {
             self.sync_names()?;
         }
+        self.record_doubts();
         let (left_out, served) = self.record_left_out()?;
         let mut changes = Vec::with_capacity(self.records.len());
         for (path, recorded) in std::mem::take(&mut self.records) {
@@ -50,6 +52,16 @@ impl<D: Disk> Run<'_, D> {
             left_out,
             served,
         })
+    }
+
+    /// Whoever looks next at a file that has not the content of its row reads it, whatever its stat
+    /// says. An origin is spared that: it would publish as an edit what is damage.
+    fn record_doubts(&mut self) {
+        let doubted = std::mem::take(&mut self.doubted);
+        for (path, row) in doubted.into_iter().filter(|_| self.job.reason != KeptReason::Damage) {
+            let doubtful = IndexRow { seen: doubtful(row.seen), ..row.clone() };
+            rows::write(&mut self.pending, &path, Some(&row), Some(&doubtful));
+        }
     }
 
     /// Records which unserved files are left out, and of which that is no longer so.

@@ -46,6 +46,9 @@ pub(super) enum Spot {
     Docroot,
 }
 
+/// A path and what the index knows of it.
+type Known = (Path, IndexRow);
+
 /// Why something was not staged.
 enum NotStaged {
     /// The content is not what it should be; the paths it was taken from are to be observed.
@@ -159,7 +162,7 @@ impl<D: Disk> Run<'_, D> {
             }
             Source::Copy(places) => {
                 let (from, is_readable) = self.open_first(places)?;
-                let Some(from) = from else {
+                let Some((from, place)) = from else {
                     let places = places.iter().map(|(path, _)| path.clone()).collect();
                     let reason = match is_readable {
                         true => "the file that had its content has changed",
@@ -172,6 +175,7 @@ impl<D: Disk> Run<'_, D> {
                 });
                 match staged {
                     Err(NotStaged::Wrong(_, reason)) => {
+                        self.doubted.push(place);
                         let places = places.iter().map(|(path, _)| path.clone()).collect();
                         Err(NotStaged::Wrong(places, reason))
                     }
@@ -249,7 +253,7 @@ impl<D: Disk> Run<'_, D> {
     }
 
     /// The first of some files of the docroot that still is what its row says.
-    fn open_first(&mut self, places: &[(Path, IndexRow)]) -> DiskResult<(Option<D::File>, bool)> {
+    fn open_first(&mut self, places: &[Known]) -> DiskResult<(Option<(D::File, Known)>, bool)> {
         let mut is_readable = true;
         for (path, row) in places {
             let (parent, name) = split(path);
@@ -260,7 +264,7 @@ impl<D: Disk> Run<'_, D> {
                 .and_then(|file| self.disk.stat_file(&file).map(|stat| (file, stat)));
             match opened {
                 Ok((file, stat)) if same_or_doubtful(&row.seen, &stat) => {
-                    return Ok((Some(file), true));
+                    return Ok((Some((file, (path.clone(), row.clone()))), true));
                 }
                 Err(error)
                     if matches!(

@@ -5,6 +5,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 
+/// Says when dropped that a thread is to stop.
+struct Stops<'a>(&'a AtomicBool);
+
+impl Drop for Stops<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// With `openat2` and without.
 fn openers() -> [Opener; 2] {
     [true, false].map(Opener::new)
@@ -88,6 +97,8 @@ fn a_symlink_is_never_followed_even_if_swapped_in_all_the_time() {
                     .unwrap();
             }
         });
+        // Also if what follows fails.
+        let _stops = Stops(stop);
         for opener in openers() {
             let (mut opened, mut refused) = (0, 0);
             while (opened < 2_000 || refused < 2_000) && opened + refused < 2_000_000 {
@@ -109,7 +120,6 @@ fn a_symlink_is_never_followed_even_if_swapped_in_all_the_time() {
             }
             assert!(opened > 0 && refused > 0, "{opened} opened, {refused} refused");
         }
-        stop.store(true, Ordering::Relaxed);
     });
 }
 
