@@ -6,6 +6,7 @@
 //! for a time, only for a condition, and then not for ever.
 
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt as _, lchown};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
@@ -30,6 +31,7 @@ pub(crate) struct Node {
     pub(crate) name: String,
     place: PathBuf,
     listen: String,
+    _claim: TcpListener,
     /// The network namespace it lives in, if not that of the test.
     namespace: Option<String>,
     /// Who runs it, if not the tests' own user.
@@ -54,8 +56,9 @@ impl Node {
     /// A node that is not made yet, below `place`, with an empty docroot.
     pub(crate) fn at(place: PathBuf, name: &str) -> Node {
         fs::create_dir_all(place.join("www")).unwrap();
-        let listen = free_address();
-        Node { name: name.to_owned(), place, listen, namespace: None, user: None, daemon: None }
+        let (listen, claim) = free_address();
+        let name = name.to_owned();
+        Node { name, place, listen, _claim: claim, namespace: None, user: None, daemon: None }
     }
 
     /// The same node in a network namespace, with an address there.

@@ -4,7 +4,7 @@
 //! the kernel gives ports away, so that a node that is down finds its own again.
 
 use std::io::Read;
-use std::net::UdpSocket;
+use std::net::{TcpListener, UdpSocket};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
@@ -125,15 +125,17 @@ pub(crate) fn remark(text: &str) {
     eprintln!("{text}");
 }
 
-/// A UDP address of loopback that nobody uses.
-pub(crate) fn free_address() -> String {
+/// A UDP address of loopback that nobody uses, and what keeps other tests from it, in this process
+/// and in others: a daemon that is down does not hold it.
+pub(crate) fn free_address() -> (String, TcpListener) {
     let (first, end) = PORTS;
     let start = u16::try_from(std::process::id() % u32::from(end - first)).unwrap_or_default();
     loop {
         let step = NEXT_PORT.fetch_add(7, Ordering::Relaxed);
         let port = first + start.wrapping_add(step) % (end - first);
+        let Ok(claim) = TcpListener::bind(("127.0.0.2", port)) else { continue };
         if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
-            return format!("127.0.0.1:{port}");
+            return (format!("127.0.0.1:{port}"), claim);
         }
     }
 }

@@ -11,6 +11,7 @@ mod disk_contract;
 mod farm;
 mod farm_command;
 mod farm_walk;
+mod lone_origin;
 mod observe;
 mod simulation;
 mod tidy;

@@ -10,11 +10,12 @@ use std::time::Duration;
 use mirrormesh_gossip::{Head, Instant, SignedHead, Wall};
 use mirrormesh_merkle::{Hash, Tree};
 
+use super::jobs::Purpose;
 use super::node::Node;
 use super::note::Note;
 use super::state::{self, State};
 use super::view::HeldView;
-use crate::store::{Batch, DocrootIdentity, DocrootState};
+use crate::store::{Batch, DocrootIdentity, DocrootState, Done, Job, JobError, Weigh};
 
 /// The largest tree of this long counts.
 const MEMORY: Duration = Duration::from_secs(600);
@@ -232,6 +233,23 @@ impl Node {
         self.brake.put(&mut batch, self.wall);
         if !batch.writes.is_empty() {
             self.persist(batch, false, Vec::new());
+        }
+    }
+
+    /// Asks how much a target takes away.
+    pub(super) fn weigh(&mut self, target: Tree) {
+        if self.jobs.count(|purpose| matches!(purpose, Purpose::Weigh { .. })) == 0 {
+            let job = Job::Weigh(Weigh { current: self.current, target });
+            self.jobs.start(job, Purpose::Weigh { target }, &mut self.out);
+        }
+    }
+
+    pub(super) fn weighed(&mut self, target: Tree, result: Result<Done, JobError>) {
+        if let Ok(Done::Weigh(weight)) = result {
+            self.transfer.pending = (weight.files, weight.bytes);
+            if let Some(signed) = self.authority.signed_head().cloned() {
+                self.weigh_for_brake(&target, &signed, weight.removed);
+            }
         }
     }
 

@@ -51,7 +51,7 @@ impl Node {
             self.unflushed.get_or_insert(self.now);
             self.transfer.disowning.clear();
         } else {
-            self.pause_retry();
+            self.transfer.pause_retry(self.now);
         }
     }
 }

@@ -222,12 +222,8 @@ impl Node {
             self.transfer.errors.insert(item.path.clone(), reason.to_string());
             self.note(Note::PathFailed { path: item.path.clone(), reason: reason.to_string() });
         }
-        let idle = self.transfer.pass.is_none() && self.transfer.large.is_empty();
-        if idle && self.follow.newest_offer().is_none() {
-            // All but the paths in error is in line.
-            self.follow.tried = self.authority.head().map(|head| head.position());
-        }
-        self.pause_retry();
+        self.transfer.pause_retry(self.now);
+        self.judge();
     }
 
     /// Large transfers for a target that no longer differs are given up.

@@ -388,7 +388,10 @@ impl Node {
                 self.transfer.lost.remove(path);
                 self.transfer.take_back(path.clone());
             }
-            self.follow.in_line &= verified.differs.is_empty();
+            self.unflushed.get_or_insert(self.now);
+            if !verified.differs.is_empty() && !self.is_origin() {
+                self.edited_here();
+            }
         }
         let Some(sums) = self.operator.verifying.get_mut(&command) else { return };
         sums.0 += verified.files;

@@ -23,8 +23,7 @@ use super::large::{Large, MAX_LARGE_WAITING};
 use super::node::{MAX_LEFT_OUT, Node};
 use super::note::Note;
 use crate::store::{
-    Applied, Apply, Depth, Done, Inline, Job, JobError, KeptReason, Parcel, Phase, Plan,
-    PlanCursor, Weigh,
+    Applied, Apply, Depth, Done, Inline, Job, JobError, KeptReason, Parcel, Phase, Plan, PlanCursor,
 };
 
 /// Parcels that are fetched or ready at a time.
@@ -75,6 +74,24 @@ pub(super) struct Pass {
     looks: bool,
 }
 
+impl Pass {
+    /// A pass for which nothing is left to be planned.
+    fn new(target: Tree, began_at: Hash, since: Instant) -> Pass {
+        Pass {
+            number: 0,
+            cursor: None,
+            only: None,
+            target,
+            unedited_since: None,
+            planning: false,
+            since,
+            weighed: false,
+            began_at,
+            looks: false,
+        }
+    }
+}
+
 /// Everything on its way.
 #[derive(Debug, Default)]
 pub(super) struct Transfer {
@@ -97,6 +114,9 @@ pub(super) struct Transfer {
     pub(super) lost: BTreeMap<Path, String>,
     pub(super) retry_at: Option<Instant>,
     retries: u32,
+    /// Since the newest pass began something came that it may not have met: what it came to says
+    /// nothing of what is left, and the next one is not to wait for long.
+    overtaken: bool,
     /// Paths an origin takes back as published.
     pub(super) take_back: BTreeSet<Path>,
     /// How many members could not give it all of them.
@@ -117,25 +137,20 @@ impl Transfer {
         now: Instant,
     ) {
         let inline = std::mem::take(&mut self.inline);
+        // What failed on the way to another target says nothing of this one.
+        self.retry_now(now);
         if let Some(parcel) = direct.filter(|_| self.pass.is_none() && self.is_empty()) {
-            self.passes += 1;
-            self.pass = Some(Pass {
-                number: self.passes,
-                cursor: None,
-                only: None,
-                target,
-                unedited_since: None,
-                planning: false,
-                since: now,
-                weighed: false,
-                began_at: current,
-                looks: false,
-            });
+            self.begin(Pass::new(target, current, now));
             self.pending = (parcel.items.len() as u64, parcel.wants.iter().map(|w| w.size).sum());
             self.enqueue(parcel, inline);
         }
-        // What failed on the way to another target says nothing of this one.
-        self.retry_now(now);
+    }
+
+    fn begin(&mut self, pass: Pass) {
+        self.passes += 1;
+        self.retry_at = None;
+        self.overtaken = false;
+        self.pass = Some(Pass { number: self.passes, ..pass });
     }
 
     /// Puts a planned parcel at the end of the order.
@@ -176,6 +191,7 @@ impl Transfer {
     pub(super) fn retry_now(&mut self, now: Instant) {
         self.retry_at = self.retry_at.map(|at| at.min(now));
         self.retries = 0;
+        self.overtaken = true;
     }
 
     /// Something changed on the disk that may have stood in the way.
@@ -188,11 +204,46 @@ impl Transfer {
         self.errors.range(path.clone()..).next().is_some_and(|(first, _)| first.starts_with(path))
     }
 
-    /// Entries became others while a pass ran, so that it did not try all there is to do.
-    pub(super) fn overtaken(&mut self) {
+    /// Entries became others: a pass that runs does not try all there is to do.
+    pub(super) fn edited(&mut self, now: Instant) {
         if let Some(pass) = &mut self.pass {
             pass.looks = true;
         }
+        self.overtaken = true;
+        self.retry_soon(now);
+    }
+
+    /// Waits before the next pass, the longer the more have failed.
+    pub(super) fn pause_retry(&mut self, now: Instant) {
+        let pause = RETRY.0.saturating_mul(1 << self.retries.min(5)).min(RETRY.1);
+        self.retries += 1;
+        self.retry_at = Some(now + pause);
+        if self.overtaken {
+            self.retry_soon(now);
+        }
+    }
+
+    /// Whether everything there is to do has been tried since it last became another.
+    pub(super) fn has_tried_all(&self) -> bool {
+        self.pass.is_none() && self.large.is_empty() && !self.overtaken
+    }
+
+    /// Says when the next pass begins after one that left something.
+    fn pause_after(&mut self, ended: &Pass, stands: bool, target: Hash, now: Instant) {
+        let failed = !self.errors.is_empty() || self.errors_more > 0;
+        if ended.target.root != target {
+            // A later target is there meanwhile; it is not to wait for what failed before it.
+            self.retries = 0;
+        } else if failed && self.large.is_empty() {
+            self.pause_retry(now);
+        } else if stands && ended.looks && self.retries == 0 {
+            // What was found there may settle it at once; but not for ever.
+            self.retries = 1;
+        } else if stands {
+            self.pause_retry(now);
+        }
+        // What is looked at now may be edited: that has not been tried.
+        self.overtaken |= ended.looks;
     }
 
     /// Wants paths taken back as published (an origin).
@@ -287,19 +338,11 @@ impl Node {
         }
         let only: Option<Vec<Path>> =
             takes_back.then(|| std::mem::take(&mut self.transfer.take_back).into_iter().collect());
-        self.transfer.retry_at = None;
-        self.transfer.passes += 1;
-        self.transfer.pass = Some(Pass {
-            number: self.transfer.passes,
+        self.transfer.begin(Pass {
             cursor: Some(PlanCursor { phase: Phase::Add, after: None }),
             only,
-            target,
             unedited_since: self.publish.returning.rolled_back,
-            planning: false,
-            since: self.now,
-            weighed: false,
-            began_at: self.current.root,
-            looks: false,
+            ..Pass::new(target, self.current.root, self.now)
         });
         true
     }
@@ -316,22 +359,6 @@ impl Node {
         }
         self.weigh(target);
         false
-    }
-
-    fn weigh(&mut self, target: Tree) {
-        if self.jobs.count(|purpose| matches!(purpose, Purpose::Weigh { .. })) == 0 {
-            let job = Job::Weigh(Weigh { current: self.current, target });
-            self.jobs.start(job, Purpose::Weigh { target }, &mut self.out);
-        }
-    }
-
-    pub(super) fn weighed(&mut self, target: Tree, result: Result<Done, JobError>) {
-        if let Ok(Done::Weigh(weight)) = result {
-            self.transfer.pending = (weight.files, weight.bytes);
-            if let Some(signed) = self.authority.signed_head().cloned() {
-                self.weigh_for_brake(&target, &signed, weight.removed);
-            }
-        }
     }
 
     /// Applies a parcel that is complete, and asks for what the others want.
@@ -517,13 +544,7 @@ impl Node {
         for large in self.transfer.large.values_mut() {
             large.given_up = true;
         }
-        self.pause_retry();
-    }
-
-    pub(super) fn pause_retry(&mut self) {
-        let pause = RETRY.0.saturating_mul(1 << self.transfer.retries.min(5)).min(RETRY.1);
-        self.transfer.retries += 1;
-        self.transfer.retry_at = Some(self.now + pause);
+        self.transfer.pause_retry(self.now);
     }
 
     /// Ends a pass of which nothing is left, and judges it.
@@ -533,14 +554,12 @@ impl Node {
         if pass.cursor.is_some() || pass.planning || !self.transfer.is_empty() || applying {
             return;
         }
+        let Some(pass) = self.transfer.pass.take() else { return };
         let only = pass.only.is_some() || pass.unedited_since.is_some();
-        let (stands, looks) = (pass.began_at == self.current.root, pass.looks);
-        let led_to = pass.target.root;
         if pass.unedited_since.is_some() {
             self.rollback_settled();
         }
-        self.transfer.pass = None;
-        self.transfer.take_errors(looks, only);
+        self.transfer.take_errors(pass.looks, only);
         if self.transfer.errors.is_empty() {
             self.transfer.asked_in_vain = 0;
         } else if self.is_origin() {
@@ -551,22 +570,25 @@ impl Node {
             self.transfer.pending = (0, 0);
             return;
         }
+        let stands = pass.began_at == self.current.root;
+        self.transfer.pause_after(&pass, stands, target.root, self.now);
+        if pass.target.root == target.root {
+            self.judge();
+        }
+    }
+
+    /// Once all there is to do has been tried and something failed, all but the paths in error is
+    /// in line.
+    pub(super) fn judge(&mut self) {
         let failed = !self.transfer.errors.is_empty() || self.transfer.errors_more > 0;
-        if led_to != target.root {
-            // A later target is there meanwhile; it is not to wait for what failed before it.
-            self.transfer.retries = 0;
-        } else if failed && self.transfer.large.is_empty() {
-            let newest = self.authority.head().is_some_and(|head| head.root == led_to);
-            if newest && !looks && self.follow.newest_offer().is_none() {
-                // All but the paths in error is in line.
-                self.follow.tried = self.authority.head().map(|head| head.position());
-            }
-            self.pause_retry();
-        } else if stands && looks && self.transfer.retries == 0 {
-            // What was found there may settle it at once; but not for ever.
-            self.transfer.retries = 1;
-        } else if stands {
-            self.pause_retry();
+        let wanted = self.wanted_tree().map(|tree| tree.root);
+        let head = self.authority.head().filter(|head| Some(head.root) == wanted);
+        let newest = head.is_some() && self.follow.newest_offer().is_none();
+        if failed && newest && self.transfer.has_tried_all() {
+            self.follow.tried = self.authority.head().map(|head| head.position());
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

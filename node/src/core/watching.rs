@@ -273,7 +273,7 @@ impl Node {
         self.watching.observing_since = None;
         let Ok(Done::Observe(observed)) = result else {
             for look in looks {
-                self.dirty.retry(look.path, self.now + RETRY.1, self.now);
+                self.dirty.look_from(look, self.now + RETRY.1, oldest);
             }
             self.watching.next_scan.get_or_insert(self.now + DOCROOT_AGAIN);
             return;
@@ -292,7 +292,7 @@ impl Node {
             if self.watching.hash_queue.len() < MAX_HASH_QUEUE {
                 self.watching.hash_queue.insert(path.clone(), oldest);
             } else {
-                self.dirty.retry(path.clone(), self.now + RETRY.1, self.now);
+                self.look_later(path.clone(), oldest);
             }
         }
         let was_root = |look: &Look| look.path.is_root() && look.depth == Depth::Subtree;
@@ -333,14 +333,18 @@ impl Node {
         }
         if observed.changes > 0 && !self.is_origin() {
             self.note(Note::LocalEdits { count: observed.changes });
-            self.follow.in_line = false;
-            // What else is to be done now has not been tried.
-            self.follow.tried = None;
-            self.transfer.overtaken();
+            self.edited_here();
         }
         if self.is_origin() {
             self.observed_on_origin(base, observed);
         }
+    }
+
+    /// What lies here became another: what is to be done now has not been tried.
+    pub(super) fn edited_here(&mut self) {
+        self.follow.in_line = false;
+        self.follow.tried = None;
+        self.transfer.edited(self.now);
     }
 
     fn scan_ended(&mut self) {
@@ -385,8 +389,14 @@ impl Node {
         let since = self.watching.hashing.remove(&path).unwrap_or(self.now);
         match result {
             Ok(Done::HashFile(hashed)) => self.watching.hashed.push((hashed, since)),
-            _ => self.dirty.retry(path, self.now + RETRY.1, self.now),
+            _ => self.look_later(path, since),
         }
+    }
+
+    /// Looks again at a name that has been dirty since a moment and could not be hashed yet.
+    fn look_later(&mut self, path: Path, since: Instant) {
+        let look = Look { path, depth: Depth::Name, after: None };
+        self.dirty.look_from(look, self.now + RETRY.1, since);
     }
 
     pub(super) fn store_docroot(&mut self, identity: DocrootIdentity) {
