@@ -85,7 +85,7 @@ fn a_replica_on_a_slow_link_gets_on() {
     for number in 0..4 {
         write(&origin.path(format!("small-{number}")), content(number, 20_000));
     }
-    let address = free_address();
+    let (address, _claim) = free_address();
     let link = Link::new(&address, origin.address().to_owned());
     let mut farm = Farm::of(directory, origin, &["--advertise", &address]);
     let mut replica = farm.stranger("web1");

@@ -49,6 +49,9 @@ pub(super) enum Spot {
 /// A path and what the index knows of it.
 type Known = (Path, IndexRow);
 
+/// An open file of the docroot, and where it is.
+type FoundFile<D> = (<D as Disk>::File, Known);
+
 /// Why something was not staged.
 enum NotStaged {
     /// The content is not what it should be; the paths it was taken from are to be observed.
@@ -253,7 +256,7 @@ impl<D: Disk> Run<'_, D> {
     }
 
     /// The first of some files of the docroot that still is what its row says.
-    fn open_first(&mut self, places: &[Known]) -> DiskResult<(Option<(D::File, Known)>, bool)> {
+    fn open_first(&mut self, places: &[Known]) -> DiskResult<(Option<FoundFile<D>>, bool)> {
         let mut is_readable = true;
         for (path, row) in places {
             let (parent, name) = split(path);
