@@ -51,8 +51,11 @@ fn what_is_not_watched_is_scanned_in_turn() {
 
     // Directories that stay for what is not mirrored are no edits, however often they are scanned.
     let replica = farm.replica();
-    write(&replica.path("stays/in/cache/own"), "own");
-    fifo(&replica.path("stays/pipe"));
+    // It comes in one step: what is made bit by bit may be taken back before it is whole.
+    let made = replica.docroot().with_file_name("made");
+    write(&made.join("in/cache/own"), "own");
+    fifo(&made.join("pipe"));
+    fs::rename(made, replica.path("stays")).unwrap();
     replica.cli(&["wait", "--timeout", "60s"]).done();
     let (set_aside, log) = (replica.status()["node"]["set_aside"].clone(), replica.log().len());
     for _ in 0..3 {
