@@ -1,22 +1,20 @@
 //! Apply and Plan, one situation at a time: failures of single paths, hostile users, what is left
 //! out, what is left alone.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-
-use mirrormesh::store::Disk as _;
-use mirrormesh::store::plan::{PlanLimits, plan, plan_within};
-use mirrormesh::store::resolve::Resolver;
-use mirrormesh::store::{
-    DiskErrorKind, Durability, Excludes, FileKind, JobError, Phase, Plan, PlanCursor,
-};
-use mirrormesh_merkle::{Name, Path, content_hash};
-use mirrormesh_simulation::disk::{FailedSync, Options, Seen, SimDisk};
-
-use super::apply_world::{
+use crate::apply_world::{
     Docroot, Follower, Outcome, Thing, check_equal, current, directory, docroot, file, link, path,
     prepare, store_tree,
 };
+use mirrormesh::store::Disk as _;
+use mirrormesh::store::resolve::Resolver;
+use mirrormesh::store::{DiskErrorKind, Durability, Excludes, FileKind, JobError};
+use mirrormesh_merkle::{Name, Path};
+use mirrormesh_simulation::disk::{FailedSync, Options, Seen, SimDisk};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+mod contents;
+mod planning;
 
 /// A disk that was brought to `old` and knows the tree of `new`.
 fn disk_at(options: Options, old: &Docroot, new: &Docroot) -> SimDisk {
@@ -233,153 +231,6 @@ fn metadata_is_set_in_place_without_reading_or_writing() {
 }
 
 #[test]
-fn what_only_moves_is_renamed_and_never_read() {
-    let old = things([("d/a", file("x".repeat(9_000))), ("d/e/b", file("2"))]);
-    let new = things([("n/a", file("x".repeat(9_000))), ("n/e/b", file("2"))]);
-    let disk = disk_at(Options { reflink: false, ..Options::default() }, &old, &new);
-    let before = disk.counts();
-    let mut follower = Follower::new(&disk, &new);
-    follower.pass().expect("applies");
-    for primitive in ["read", "write", "create_unnamed", "create"] {
-        assert_eq!(disk.counts().get(primitive), before.get(primitive), "{primitive}");
-    }
-    converged(&disk, &mut follower, &new);
-}
-
-#[test]
-fn a_file_that_is_edited_just_when_it_moves_stays_where_it_is() {
-    for replaced in [false, true] {
-        let mut old = things([("a", file("moves"))]);
-        if replaced {
-            old.insert("b".into(), file("old"));
-        }
-        let new = things([("b", file("moves"))]);
-        let disk = disk_at(Options::default(), &old, &new);
-        let mut is_edited = false;
-        disk.before_primitive(move |primitive, _, disk| {
-            if primitive == "rename" && !std::mem::replace(&mut is_edited, true) {
-                disk.user_write("a", b"an edit").expect("edit");
-            }
-        });
-        let mut follower = Follower::new(&disk, &new);
-        let outcome = follower.pass().expect("applies");
-        assert_eq!((looks(&outcome), outcome.failed), (vec!["a".to_string()], vec![]));
-        assert_eq!(bytes_at(&disk, "a"), Some(b"an edit".to_vec()));
-        assert_eq!(bytes_at(&disk, "b"), replaced.then(|| b"old".to_vec()));
-        converged(&disk, &mut follower, &new);
-        assert_eq!(kept_contents(&disk), [b"an edit".to_vec()]);
-    }
-}
-
-#[test]
-fn content_that_does_not_come_or_is_wrong_is_counted() {
-    let new = things([("a", file("wanted")), ("b", file("also")), ("c", file("good"))]);
-    let disk = disk_at(Options::default(), &Docroot::new(), &new);
-    let mut follower = Follower::new(&disk, &new);
-    let all = std::mem::take(&mut follower.contents);
-    for (hash, content) in &all {
-        match content.as_slice() {
-            b"wanted" => drop(follower.contents.insert(*hash, b"forged".to_vec())),
-            b"good" => drop(follower.contents.insert(*hash, content.clone())),
-            _ => {}
-        }
-    }
-    let outcome = follower.pass().expect("applies");
-    assert_eq!((outcome.missing, outcome.wrong), (1, 1));
-    let mut missing = failed(&outcome);
-    missing.sort();
-    assert_eq!(missing, ["a", "b"]);
-    assert_eq!(bytes_at(&disk, "c"), Some(b"good".to_vec()));
-    follower.contents = all;
-    converged(&disk, &mut follower, &new);
-}
-
-#[test]
-fn what_came_before_an_answer_broke_off_is_used_and_the_rest_is_no_failure() {
-    let old = things([("c", file("was")), ("e", link("x"))]);
-    let new = things([
-        ("a", file("first")),
-        ("b", file("second")),
-        ("c", file("third")),
-        ("d", unserved("fourth")),
-        ("e", directory()),
-        ("e/f", file("fifth")),
-    ]);
-    let whole = 5 * 9 + "firstsecondthirdfourthfifth".len();
-    let mut most = 0;
-    for cut_at in 0..whole {
-        let disk = disk_at(Options::default(), &old, &new);
-        let mut follower = Follower::new(&disk, &new);
-        follower.contents.insert(content_hash(b"fourth"), b"fourth".to_vec());
-        follower.cut_at = Some(cut_at);
-        let outcome = follower.pass().expect("applies");
-        assert_eq!((failed(&outcome).len(), outcome.missing, outcome.wrong), (0, 0, 0), "{cut_at}");
-        let came = |path: &str| bytes_at(&disk, path);
-        let count = new.keys().filter(|path| came(path).is_some_and(|it| it != b"was")).count();
-        assert!(count >= most, "{cut_at}: {count} came, and {most} of less");
-        most = count;
-        follower.cut_at = None;
-        let outcome = follower.pass().expect("applies");
-        assert!(failed(&outcome).is_empty());
-        assert_eq!(came("d"), Some(b"fourth".to_vec()), "{cut_at}: it was served in the end");
-        converged(&disk, &mut follower, &new);
-    }
-    assert_eq!(most, 4, "all but the last");
-}
-
-#[test]
-fn a_copy_of_a_file_that_rotted_is_not_shown_and_the_file_is_read_again() {
-    for reflink in [false, true] {
-        let old = things([("a", file("same"))]);
-        let new = things([("a", file("same")), ("b", file("same"))]);
-        let disk = disk_at(Options { reflink, ..Options::default() }, &old, &new);
-        disk.rot("a", 1).expect("rots");
-        let mut follower = Follower::new(&disk, &new);
-        let outcome = follower.pass().expect("applies");
-        assert_eq!((looks(&outcome), failed(&outcome)), (vec!["a".into()], vec!["b".into()]));
-        assert_eq!(bytes_at(&disk, "b"), None);
-        converged(&disk, &mut follower, &new);
-        assert_eq!(kept_contents(&disk).len(), 1, "the damaged one");
-    }
-}
-
-fn unserved(content: &str) -> Thing {
-    Thing::File { content: content.into(), mode: 0o644, mtime: 1_000, unserved: true }
-}
-
-#[test]
-fn an_unserved_file_is_kept_where_it_is_and_left_out_where_it_is_not() {
-    let old = things([("has", file("published")), ("older", file("before")), ("link", link("x"))]);
-    let new = things([
-        ("has", unserved("published")),
-        ("older", unserved("published later")),
-        ("link", unserved("no link any more")),
-        ("lacks", unserved("elsewhere")),
-    ]);
-    let disk = disk_at(Options::default(), &old, &new);
-    let mut follower = Follower::new(&disk, &new);
-    let outcome = follower.pass().expect("applies");
-    assert_eq!((outcome.failed, outcome.look), (vec![], BTreeSet::new()));
-    assert_eq!(current(&disk).root, follower.target.root, "in sync");
-    assert_eq!(bytes_at(&disk, "has"), Some(b"published".to_vec()));
-    assert_eq!(bytes_at(&disk, "older"), Some(b"before".to_vec()), "an older version stays");
-    assert_eq!(disk.tree_of_docroot().len(), 2, "the others are left out");
-    follower.observe_all().expect("observes");
-    assert_eq!(current(&disk).root, follower.target.root, "a scan changes nothing");
-    let served = things([
-        ("has", file("published")),
-        ("older", file("published later")),
-        ("lacks", file("elsewhere")),
-        ("link", file("no link any more")),
-    ]);
-    store_tree(&disk, &served);
-    let mut follower = Follower::new(&disk, &served);
-    let outcome = follower.pass().expect("applies");
-    assert_eq!(outcome.failed, []);
-    converged(&disk, &mut follower, &served);
-}
-
-#[test]
 fn what_is_excluded_now_is_left_where_it_lies() {
     let old = things([("a.log", file("log")), ("logs/x", file("1")), ("logs/y/z", file("2"))]);
     let new = things([("b", file("3"))]);
@@ -514,86 +365,6 @@ fn a_user_who_swaps_a_directory_for_a_link_leads_nobody_out() {
 }
 
 #[test]
-fn only_the_named_paths_and_the_directories_above_them() {
-    let old = things([("keep", file("old"))]);
-    let new = things([("keep", file("new")), ("a/b/c", file("1")), ("a/b/d", file("2"))]);
-    let disk = disk_at(Options::default(), &old, &new);
-    let mut follower = Follower::new(&disk, &new);
-    let job = Plan {
-        current: current(&disk),
-        target: follower.target,
-        cursor: PlanCursor { phase: Phase::Add, after: None },
-        only: Some(vec![path("a/b/c"), path("not/there")]),
-        in_transfer: Vec::new(),
-        unedited_since: None,
-    };
-    let planned = plan(&disk, &job).expect("plans");
-    assert_eq!(planned.next, None);
-    let parcel = planned.parcel.expect("something");
-    let paths: Vec<String> = parcel.items.iter().map(|item| item.path.to_string()).collect();
-    assert_eq!(paths, ["a", "a/b", "a/b/c"]);
-    follower.parcel(parcel, &mut Outcome::default()).expect("applies");
-    assert_eq!(bytes_at(&disk, "a/b/c"), Some(b"1".to_vec()));
-    assert_eq!(bytes_at(&disk, "keep"), Some(b"old".to_vec()));
-}
-
-#[test]
-fn large_files_come_alone_and_not_twice() {
-    let new = things([("big", file("b".repeat(5_000))), ("small", file("s"))]);
-    let disk = disk_at(Options::default(), &Docroot::new(), &new);
-    let follower = Follower::new(&disk, &new);
-    let limits = PlanLimits { large_bytes: 1_000, ..PlanLimits::FULL };
-    let mut found = BTreeMap::new();
-    for in_transfer in [vec![], vec![path("big")]] {
-        let mut cursor = Some(PlanCursor { phase: Phase::Add, after: None });
-        let mut parcels = Vec::new();
-        while let Some(at) = cursor {
-            let job = Plan {
-                current: current(&disk),
-                target: follower.target,
-                cursor: at,
-                only: None,
-                in_transfer: in_transfer.clone(),
-                unedited_since: None,
-            };
-            let planned = plan_within(&disk, &job, &limits).expect("plans");
-            if let Some(parcel) = planned.parcel {
-                parcels.push((parcel.items.len(), parcel.large.is_some()));
-            }
-            cursor = planned.next;
-        }
-        parcels.sort();
-        found.insert(in_transfer.len(), parcels);
-    }
-    // Nothing is applied between the plans: each phase is planned on.
-    assert_eq!(found[&0], [(1, false), (1, true)]);
-    assert_eq!(found[&1], [(1, false)]);
-}
-
-#[test]
-fn an_item_that_the_target_has_left_behind_is_left_out() {
-    let (old, middle) = (things([("a", file("1"))]), things([("a", file("2"))]));
-    let newest = things([("a", file("3"))]);
-    let disk = disk_at(Options::default(), &old, &middle);
-    store_tree(&disk, &newest);
-    let mut follower = Follower::new(&disk, &middle);
-    let job = Plan {
-        current: current(&disk),
-        target: follower.target,
-        cursor: PlanCursor { phase: Phase::Add, after: None },
-        only: None,
-        in_transfer: Vec::new(),
-        unedited_since: None,
-    };
-    let parcel = plan(&disk, &job).expect("plans").parcel.expect("something");
-    follower.target = Follower::new(&disk, &newest).target;
-    let mut outcome = Outcome::default();
-    follower.parcel(parcel, &mut outcome).expect("applies");
-    assert_eq!(bytes_at(&disk, "a"), Some(b"1".to_vec()));
-    assert_eq!((outcome.failed, outcome.look), (vec![], BTreeSet::new()));
-}
-
-#[test]
 fn relaxed_durability_flushes_nothing() {
     let new = things([("d/a", file("1")), ("b", file("2"))]);
     let disk = disk_at(Options::default(), &Docroot::new(), &new);
@@ -619,58 +390,4 @@ fn many_files_are_flushed_together() {
     let after = disk.counts().get("sync_files_and_commit").copied().unwrap_or(0);
     assert_eq!((outcome.parcels, after - before), (1, 1));
     assert_eq!(disk.counts().get("sync_file"), None);
-}
-
-#[test]
-fn more_files_than_may_be_open_take_more_parcels() {
-    let new: Docroot =
-        (0..300).map(|number| (format!("f{number}"), file(format!("{number}")))).collect();
-    let disk = disk_at(Options { open_limit: 100, ..Options::default() }, &Docroot::new(), &new);
-    let mut follower = Follower::new(&disk, &new);
-    let outcome = follower.pass().expect("applies");
-    assert_eq!(outcome.failed, [], "that is no error of any path");
-    converged(&disk, &mut follower, &new);
-}
-
-#[test]
-fn only_what_was_not_edited_since_is_taken_back() {
-    let then = things([("a", file("1")), ("b", file("1")), ("d/x", file("1")), ("e/x", file("1"))]);
-    let mut now = then.clone();
-    now.insert("a".into(), file("edited"));
-    now.insert("d/y".into(), file("edited"));
-    now.insert("g".into(), directory());
-    now.insert("g/y".into(), file("edited"));
-    let published =
-        things([("a", file("2")), ("b", file("2")), ("d", file("2")), ("e", file("2"))]);
-    let disk = disk_at(Options::default(), &now, &published);
-    let since = store_tree(&disk, &then);
-    let mut follower = Follower::new(&disk, &published);
-    let mut cursor = Some(PlanCursor { phase: Phase::Add, after: None });
-    let mut outcome = Outcome::default();
-    while let Some(at) = cursor {
-        let job = Plan {
-            current: current(&disk),
-            target: follower.target,
-            cursor: at,
-            only: None,
-            in_transfer: Vec::new(),
-            unedited_since: Some(since),
-        };
-        let planned = plan(&disk, &job).expect("plans");
-        if let Some(parcel) = planned.parcel {
-            follower.parcel(parcel, &mut outcome).expect("applies");
-        }
-        cursor = planned.next;
-    }
-    assert_eq!((outcome.failed, outcome.look), (vec![], BTreeSet::new()));
-    for (path, content) in [
-        ("a", "edited"),
-        ("b", "2"),
-        ("d/x", "1"),
-        ("d/y", "edited"),
-        ("e", "2"),
-        ("g/y", "edited"),
-    ] {
-        assert_eq!(bytes_at(&disk, path), Some(content.as_bytes().to_vec()), "{path}");
-    }
 }
