@@ -1,17 +1,19 @@
 //! Apply and Plan, one situation at a time: failures of single paths, hostile users, what is left
 //! out, what is left alone.
 
-use crate::apply_world::{
-    Docroot, Follower, Outcome, Thing, check_equal, current, directory, docroot, file, link, path,
-    prepare, store_tree,
-};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use mirrormesh::store::Disk as _;
 use mirrormesh::store::resolve::Resolver;
 use mirrormesh::store::{DiskErrorKind, Durability, Excludes, FileKind, JobError};
 use mirrormesh_merkle::{Name, Path};
 use mirrormesh_simulation::disk::{FailedSync, Options, Seen, SimDisk};
-use std::collections::BTreeSet;
-use std::sync::Arc;
+
+use crate::apply_world::{
+    Docroot, Follower, Outcome, Thing, check_equal, current, directory, docroot, file, link, path,
+    prepare, store_tree,
+};
 
 mod contents;
 mod planning;

@@ -1,10 +1,12 @@
 //! Where contents come from: peers, other names of the docroot, moves; and those that do not come.
 
-use super::{bytes_at, converged, disk_at, failed, kept_contents, looks, things};
-use crate::apply_world::{Docroot, Follower, Thing, current, directory, file, link, store_tree};
+use std::collections::BTreeSet;
+
 use mirrormesh_merkle::content_hash;
 use mirrormesh_simulation::disk::Options;
-use std::collections::BTreeSet;
+
+use super::{bytes_at, converged, disk_at, failed, kept_contents, looks, things};
+use crate::apply_world::{Docroot, Follower, Thing, current, directory, file, link, store_tree};
 
 #[test]
 fn what_only_moves_is_renamed_and_never_read() {

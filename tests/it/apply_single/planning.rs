@@ -1,11 +1,13 @@
 //! What goes into a parcel, and in what order.
 
-use super::{bytes_at, converged, disk_at, things};
-use crate::apply_world::{Docroot, Follower, Outcome, current, directory, file, path, store_tree};
+use std::collections::{BTreeMap, BTreeSet};
+
 use mirrormesh::store::plan::{PlanLimits, plan, plan_within};
 use mirrormesh::store::{Phase, Plan, PlanCursor};
 use mirrormesh_simulation::disk::Options;
-use std::collections::{BTreeMap, BTreeSet};
+
+use super::{bytes_at, converged, disk_at, things};
+use crate::apply_world::{Docroot, Follower, Outcome, current, directory, file, path, store_tree};
 
 #[test]
 fn only_the_named_paths_and_the_directories_above_them() {
