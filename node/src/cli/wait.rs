@@ -94,7 +94,7 @@ fn tell(
 ) -> u8 {
     if output.json {
         let errors: Vec<Value> = errors.iter().map(error_value).collect();
-        output.value(&json!({ "seq": seq, "errors": errors, "errors_more": more }));
+        output.value(&json!({ "seq": seq, "errors": errors, "errors_unlisted": more }));
     } else {
         for line in errors {
             if arguments.null {
