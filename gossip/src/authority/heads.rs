@@ -72,6 +72,17 @@ impl Authority {
         }
     }
 
+    /// What a head says, if the origin of the present term signed it in this term. Where it stands
+    /// among the heads that are known is not judged.
+    pub fn signed_in_term(&self, signed: &SignedHead) -> Option<Head> {
+        let claimed = signed.peek().ok()?;
+        let is_of_term = claimed.cluster == self.cluster()
+            && claimed.certificate == self.term().certificate
+            && claimed.epoch == self.term().epoch
+            && claimed.origin == *self.origin();
+        signed.verify(self.origin()).ok().filter(|_| is_of_term)
+    }
+
     /// What accepting this head will make necessary to store. Nothing changes: the caller stores
     /// this, then accepts. `document` may be left out after the head was considered with it.
     ///

@@ -9,23 +9,22 @@
 //! and the journal is asked.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use bytes::Bytes;
 use mirrormesh_gossip::{Document, Head, HeadVerdict, Instant, NodeId, Refusal, SignedHead};
 use mirrormesh_merkle::{Hash, Tree, Walk};
 
-use super::event::{ConnectionId, Effect, StreamId};
-use super::fetch::Incoming;
+use super::event::{ConnectionId, Effect};
 use super::jobs::{Purpose, Then};
 use super::node::Node;
 use super::note::Note;
 use super::state;
 use super::wire::{AskHead, Frame, Push};
-use crate::store::request::{Request, decode_list};
-use crate::store::{
-    Batch, Done, Inline, Job, JobError, Parcel, Prove, Table, WalkStep, WalkStepped,
-};
+use crate::store::{Batch, Done, Inline, Job, JobError, Parcel, Prove, Table};
+
+mod question;
+
+use question::Question;
 
 /// Most offers with deltas that wait.
 const MAX_OFFERS: usize = 256;
@@ -35,12 +34,6 @@ const MAX_OFFER_BYTES: usize = 8 * 1024 * 1024;
 const MAX_DOCUMENTS: usize = 4;
 /// Most deltas of one proof.
 const MAX_CHAIN: usize = 64;
-/// Most bytes of an answer to a question.
-const MAX_ANSWER_BYTES: u64 = 20 * 1024 * 1024;
-/// Nodes asked for at a time.
-const WALK_NODES: usize = 256;
-/// Wait after a question that came to nothing.
-const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 /// A head above the target.
 #[derive(Debug)]
@@ -51,21 +44,6 @@ pub(super) struct Offer {
     inline: Vec<Inline>,
     heard: Instant,
     from: NodeId,
-}
-
-/// A question to a peer.
-#[derive(Debug)]
-struct Question {
-    stream: StreamId,
-    signed: SignedHead,
-    answer: Incoming,
-    what: Asked,
-}
-
-#[derive(Debug)]
-enum Asked {
-    Since,
-    Nodes(Box<Walk>),
 }
 
 /// What a replica follows.
@@ -83,7 +61,7 @@ pub(super) struct Follow {
     /// Deltas a journal gave, and the head they lead to.
     journal: Option<(SignedHead, Vec<Bytes>)>,
     /// No journal reaches from here: only a walk helps.
-    walk_needed: bool,
+    pub(super) walk_needed: bool,
     ask_at: Option<Instant>,
     /// The tree of the newest accepted head.
     pub(super) target: Option<Tree>,
@@ -153,7 +131,7 @@ impl Follow {
     }
 
     /// Drops offers up to a position.
-    fn drop_offers(&mut self, up_to: (u64, u64)) {
+    pub(super) fn drop_offers(&mut self, up_to: (u64, u64)) {
         while self.offers.front().is_some_and(|offer| offer.head.position() <= up_to) {
             if let Some(offer) = self.offers.pop_front() {
                 self.offer_bytes -= offer.size();
@@ -176,6 +154,9 @@ impl Node {
             Ok(signed) => signed,
             Err(error) => return self.refuse(peer, "malformed-head", error),
         };
+        if self.is_origin() && self.showed_head(connection, peer, &signed, &push) {
+            return;
+        }
         let document = push.document.as_ref().map(|document| &document[..]);
         match self.authority.consider_head(&signed, document) {
             Ok(HeadVerdict::Known) => {}
@@ -367,6 +348,9 @@ impl Node {
         how: &'static str,
     ) {
         let Ok(head) = signed.peek() else { return };
+        if self.publish.returning.forked && self.is_below_newest(&head) {
+            return self.accept_forgotten(&head, tree);
+        }
         let document = self.authority.head().map(|head| head.document);
         let epoch = self.authority.term().epoch;
         let bytes = self.follow.document_of(&head);
@@ -438,145 +422,6 @@ impl Node {
         self.follow.tried = Some(head.position());
         self.note(Note::InSync { seq: head.seq, root: head.root });
         self.follow.applied = Some(head);
-    }
-
-    // ------------------------------------------------------------------ questions
-
-    /// A member to ask: the origin if it is connected, else whoever failed least often.
-    pub(super) fn whom_to_ask(&self) -> Option<ConnectionId> {
-        self.peers.primary(self.authority.origin()).or_else(|| self.peers.most_useful())
-    }
-
-    /// An answer on a connection did not come, or was of no use: others are asked first.
-    pub(super) fn failed_on(&mut self, connection: ConnectionId) -> Option<NodeId> {
-        let peer = self.peers.member_of(connection)?;
-        self.peers.failed(&peer);
-        Some(peer)
-    }
-
-    fn ask(&mut self, signed: SignedHead, request: &Request, what: Asked) -> bool {
-        let Some(connection) = self.whom_to_ask() else {
-            self.follow.ask_at = Some(self.now + ASK_AGAIN);
-            return false;
-        };
-        let stream = self.stream_id();
-        self.out.push(Effect::Open { stream, connection, request: request.encode() });
-        self.out.push(Effect::Grant { stream, bytes: MAX_ANSWER_BYTES });
-        let answer = Incoming::new(connection, MAX_ANSWER_BYTES, self.now);
-        self.follow.question = Some(Question { stream, signed, answer, what });
-        true
-    }
-
-    fn ask_since(&mut self, base: Tree, signed: SignedHead, root: Hash) {
-        self.ask(signed, &Request::Since { from: base.root, to: root }, Asked::Since);
-    }
-
-    fn walk_on(&mut self, walk: Box<Walk>, reply: Vec<Bytes>) {
-        let job = Job::WalkStep(WalkStep { walk, reply });
-        self.jobs.start(job, Purpose::Walk, &mut self.out);
-    }
-
-    pub(super) fn walked(&mut self, result: Result<Done, JobError>) {
-        let Some(signed) = self.follow.walking.clone() else { return };
-        match result {
-            Ok(Done::WalkStep(WalkStepped::Ask { walk, mut wanted, nodes })) => {
-                self.follow.walked_nodes = nodes;
-                self.take_up_got_on();
-                wanted.truncate(WALK_NODES);
-                let budget = super::event::MAX_CHUNK_BYTES as u32;
-                let request = Request::Nodes { wanted, levels: walk.levels(), budget };
-                if !self.ask(signed, &request, Asked::Nodes(walk)) {
-                    self.follow.walking = None;
-                }
-            }
-            Ok(Done::WalkStep(WalkStepped::Finished(tree))) => {
-                self.follow.walking = None;
-                self.accept_target(signed, tree, None, "walk");
-            }
-            _ => {
-                self.refuse_source("wrong-node", "it is not what was asked for");
-                self.follow.walking = None;
-                self.follow.ask_at = Some(self.now + ASK_AGAIN);
-            }
-        }
-    }
-
-    /// Bytes of an answer came. Returns whether the stream was a question's.
-    pub(super) fn question_chunk(&mut self, stream: StreamId, chunk: Bytes) -> bool {
-        let Some(question) = self.follow.question.as_mut().filter(|it| it.stream == stream) else {
-            return false;
-        };
-        if question.answer.push(chunk, self.now) {
-            self.take_up_got_on();
-        }
-        true
-    }
-
-    /// An answer is whole, or will not come.
-    pub(super) fn question_ended(&mut self, stream: StreamId, whole: bool) -> bool {
-        if self.follow.question.as_ref().is_none_or(|question| question.stream != stream) {
-            return false;
-        }
-        let Some(question) = self.follow.question.take() else { return false };
-        let connection = question.answer.connection;
-        self.follow.source = self.peers.member_of(connection);
-        let list =
-            question.answer.concat().filter(|_| whole).and_then(|bytes| decode_list(&bytes).ok());
-        match (question.what, list) {
-            (Asked::Since, Some(deltas)) => {
-                self.note(Note::Since { deltas: deltas.len() as u64 });
-                if deltas.is_empty() {
-                    self.follow.walk_needed = true;
-                } else {
-                    self.follow.journal = Some((question.signed, deltas));
-                }
-            }
-            (Asked::Nodes(walk), Some(nodes)) if !nodes.is_empty() => {
-                self.follow.walking = Some(question.signed);
-                self.walk_reply(walk, nodes);
-            }
-            (Asked::Nodes(_), _) | (Asked::Since, None) => {
-                // The peer has it no longer, or is gone: begin again with the newest head.
-                self.failed_on(connection);
-                self.follow.walking = None;
-                self.follow.ask_at = Some(self.now + ASK_AGAIN);
-            }
-        }
-        true
-    }
-
-    /// A question is asked of somebody else. Returns whether the stream was a question's.
-    pub(super) fn question_withdrawn(&mut self, stream: StreamId) -> bool {
-        let found = self.follow.question.take_if(|question| question.stream == stream).is_some();
-        if found {
-            self.follow.walking = None;
-        }
-        found
-    }
-
-    fn walk_reply(&mut self, walk: Box<Walk>, nodes: Vec<Bytes>) {
-        if self.jobs.is_busy() {
-            self.follow.pending_walk = Some((walk, nodes));
-        } else {
-            self.walk_on(walk, nodes);
-        }
-    }
-
-    /// When the answer to a question has stood still for too long.
-    pub(super) fn question_late_at(&self) -> Option<Instant> {
-        let answer = &self.follow.question.as_ref()?.answer;
-        Some(self.late_at(answer.connection, &answer.pace))
-    }
-
-    /// Whether the answer to a question has stood still for too long.
-    pub(super) fn question_is_late(&self) -> bool {
-        self.question_late_at().is_some_and(|at| at <= self.now)
-    }
-
-    /// The stream of a question, and the connection on which it was asked.
-    pub(super) fn question_asked(&self) -> Option<(StreamId, ConnectionId)> {
-        let question = self.follow.question.as_ref()?;
-        Some((question.stream, question.answer.connection))
     }
 }
 

@@ -157,6 +157,7 @@ impl Node {
         while self.may_sign()
             && self.publish.caught_up
             && !self.publish.unspoken
+            && !self.publish.returning.forked
             && let Some(change) = self.publish.document_changes.pop_front()
         {
             self.publish_document(change);
@@ -180,7 +181,9 @@ impl Node {
             return;
         }
         let published = self.published_tree();
-        if published.map(|tree| tree.root) == Some(self.current.root) && !self.brake.confirmed {
+        let forked = self.publish.returning.forked;
+        let same = published.map(|tree| tree.root) == Some(self.current.root);
+        if same && !self.brake.confirmed && !forked {
             // What was missing is back: a hold over lost files ends by itself.
             let _ = self.brake_lets_publish(self.current.files);
             return;
@@ -229,6 +232,7 @@ impl Node {
         let tree = self.current;
         let draft = self.draft.clone();
         let Some((push, mut batch)) = self.sign(tree, delta, draft, confirms_drop) else { return };
+        self.publish.returning.forked = false;
         self.brake.remember(self.now, tree.files);
         self.brake.put(&mut batch, self.wall);
         self.push_to_all(push, inline);
@@ -305,6 +309,7 @@ impl Node {
         let from = before.map_or(Tree::empty().root, |tree| tree.root);
         let position = publication.head.position();
         journal_append(&mut batch, position, from, tree.root, head.clone(), delta.clone());
+        self.publish.returning.published(publication.head.seq, publication.signed.hash());
         self.keep_root(tree.root);
         if has_document {
             state::remove(&mut batch, state::DRAFT);
@@ -346,7 +351,10 @@ impl Node {
         let plain = Frame::Push(push.clone()).encode();
         push.document = bytes.map(|bytes| bytes.to_vec().into());
         let mut whole = None;
-        for (_, connection, known) in self.peers.live_documents(document) {
+        for (peer, connection, known) in self.peers.live_documents(document) {
+            if self.publish.returning.awaits(&peer) {
+                continue;
+            }
             let bytes = match known {
                 true => plain.clone(),
                 false => whole.get_or_insert_with(|| Frame::Push(push.clone()).encode()).clone(),
@@ -357,7 +365,7 @@ impl Node {
 
     /// The newest head with its document, without a delta; nothing while it may not be spoken of.
     pub(super) fn newest_push(&self) -> Option<Bytes> {
-        if self.publish.unspoken {
+        if self.publish.unspoken || self.publish.returning.forked {
             return None;
         }
         let signed = self.authority.signed_head()?;
@@ -380,7 +388,10 @@ impl Node {
     fn push_newest_to_all(&mut self) {
         let Some(bytes) = self.newest_push() else { return };
         let document = self.authority.head().map(|head| head.document);
-        for (_, connection, _) in self.peers.live_documents(document) {
+        for (peer, connection, _) in self.peers.live_documents(document) {
+            if self.publish.returning.awaits(&peer) {
+                continue;
+            }
             self.out.push(Effect::Frame { connection, bytes: bytes.clone() });
         }
     }

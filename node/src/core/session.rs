@@ -168,13 +168,13 @@ impl Node {
         let own = self.authority.head().map_or((0, 0), |head| head.position());
         let theirs = (hello.epoch, hello.seq);
         // An origin that does not remember what it published must not contradict it.
+        let must_show = self.is_origin() && self.must_show(peer, theirs);
         let has_news = own > theirs || own == theirs && self.is_origin();
-        if let Some(bytes) = self.newest_push().filter(|_| has_news) {
+        if let Some(bytes) = self.newest_push().filter(|_| has_news && !must_show) {
             self.out.push(Effect::Frame { connection, bytes });
         }
-        if own < theirs {
+        if own < theirs || must_show {
             self.ask_head(connection, 0);
-            self.returning_expects(theirs);
         }
         self.look_at_lost();
         if peer == *self.authority.origin() {
@@ -226,6 +226,10 @@ impl Node {
             let records = encode_records(self.authority.chain().records_from(proof_from));
             let frame = Frame::Proof(Proof { records });
             self.out.push(Effect::Frame { connection, bytes: frame.encode() });
+        }
+        let peer = self.peers.member_of(connection);
+        if peer.is_some_and(|peer| self.publish.returning.awaits(&peer)) {
+            return;
         }
         if let Some(bytes) = self.newest_push() {
             self.out.push(Effect::Frame { connection, bytes });

@@ -315,8 +315,10 @@ impl Node {
     /// while it takes entries back.
     pub(super) fn wanted_tree(&self) -> Option<Tree> {
         if self.is_origin() {
-            let wanted = self.transfer.takes_back() || self.publish.returning.rolled_back.is_some();
-            return wanted.then(|| self.published_tree()).flatten();
+            if self.publish.returning.rolled_back.is_some() {
+                return self.publish.returning.forgotten.or_else(|| self.published_tree());
+            }
+            return self.transfer.takes_back().then(|| self.published_tree()).flatten();
         }
         self.follow.target
     }

@@ -301,6 +301,92 @@ fn an_origin_whose_state_alone_is_of_yesterday_publishes_nothing_new() {
     farm.converges();
 }
 
+/// A farm whose origin has published two heads today, a page and an exclude; yesterday's state and
+/// docroot lie aside, both daemons are down.
+fn two_heads_today() -> (Farm, PathBuf, PathBuf) {
+    let mut farm = farm();
+    farm.origin_mut().stop();
+    let (state, docroot) = (farm.directory().join("state-1"), farm.directory().join("www-1"));
+    copy(&farm.origin().state(), &state);
+    copy(&farm.origin().docroot(), &docroot);
+    farm.origin_mut().start();
+    write(&farm.origin().path("section-1/page-0.html"), "today");
+    farm.converges();
+    farm.origin().cli(&["config", "set", "excludes", "[\"cache/\"]"]).done();
+    farm.converges();
+    farm.origin_mut().stop();
+    farm.replica_mut().stop();
+    (farm, state, docroot)
+}
+
+fn seq(farm: &Farm) -> u64 {
+    farm.origin().status()["node"]["seq"].as_u64().unwrap()
+}
+
+/// The origin has published these many heads over yesterday before the replica came.
+#[track_caller]
+fn today_comes_back_beside(edits: usize) {
+    let (mut farm, state, docroot) = two_heads_today();
+    put_state_back(&farm, &state);
+    restore(&docroot, &farm.origin().docroot());
+    farm.origin_mut().start();
+    for edit in 0..edits {
+        let before = seq(&farm);
+        write(&farm.origin().path("section-2/page-0.html"), format!("edited {edit} times"));
+        farm.origin()
+            .until("it publishes", |status| status["node"]["seq"].as_u64().unwrap() > before);
+    }
+    farm.replica_mut().start();
+    farm.converges();
+    let read = |name| fs::read_to_string(farm.replica().path(name)).unwrap();
+    assert_eq!(read("section-1/page-0.html"), "today");
+    assert_eq!(read("section-2/page-0.html"), format!("edited {} times", edits - 1));
+    assert!(farm.origin().cli(&["config", "show"]).done().contains("cache/"));
+    assert_eq!(farm.replica().refused("equivocation"), 0);
+    assert_eq!(farm.replica().status()["node"]["set_aside"], 0);
+    write(&farm.origin().path("later.html"), "later");
+    farm.converges();
+}
+
+#[test]
+fn today_comes_back_to_an_origin_of_yesterday_that_published_fewer_heads_alone() {
+    today_comes_back_beside(1);
+}
+
+#[test]
+fn today_comes_back_to_an_origin_of_yesterday_that_published_as_many_heads_alone() {
+    today_comes_back_beside(2);
+}
+
+#[test]
+fn today_comes_back_to_an_origin_of_yesterday_that_published_more_heads_alone() {
+    today_comes_back_beside(4);
+}
+
+#[test]
+fn an_origin_whose_state_is_of_yesterday_and_that_published_alone_contradicts_nobody() {
+    let mut farm = farm();
+    farm.origin_mut().stop();
+    let state = farm.directory().join("state-1");
+    copy(&farm.origin().state(), &state);
+    farm.origin_mut().start();
+    write(&farm.origin().path("section-1/page-0.html"), "today");
+    farm.converges();
+    let today = walk(&farm.replica().docroot());
+    farm.origin_mut().stop();
+    farm.replica_mut().stop();
+    put_state_back(&farm, &state);
+    let before = walk(&farm.origin().docroot());
+    farm.origin_mut().start();
+    farm.origin().cli(&["wait", "--live", "--timeout", "60s"]).done();
+    farm.replica_mut().start();
+    farm.converges();
+    assert!(differences(&today, &walk(&farm.replica().docroot())).is_empty());
+    assert!(differences(&before, &walk(&farm.origin().docroot())).is_empty());
+    assert_eq!(farm.replica().refused("equivocation"), 0);
+    assert_eq!(farm.replica().status()["node"]["set_aside"], 0);
+}
+
 #[test]
 fn a_docroot_alone_put_back_is_an_edit() {
     let (mut farm, _, docroot) = two_days();
