@@ -140,7 +140,13 @@ impl Ledger {
             seen.as_ref().is_some_and(|seen| seen.kind == mirrormesh::store::FileKind::Directory)
         };
         let moves = changes.len() > 1 && changes.iter().any(|it| is_directory(&it.before));
-        self.hosts[host].user_moves |= moves && first.actor == Actor::User;
+        if moves && first.actor == Actor::User && host != self.origin {
+            let shown = &mut self.hosts[host];
+            shown.user_moves = true;
+            // A directory that another one took the place of looks as it did.
+            let new = changes.iter().filter(|change| is_directory(&change.after));
+            shown.touched.extend(new.map(|change| change.path.clone()));
+        }
         // A file that changes under one name changes under its other names too.
         if self.has_links
             || changes.iter().any(|it| is_directory(&it.before) || is_directory(&it.after))
