@@ -64,7 +64,9 @@ pub(crate) struct Peer {
     pub(crate) connections: BTreeSet<ConnectionId>,
     dialling: bool,
     next_dial: Instant,
-    /// What it last said of itself.
+    /// The number that it drew at its last start, as far as this node was greeted.
+    instance: Option<u64>,
+    /// What it last said of itself, since that start.
     pub(crate) report: Option<Report>,
     /// Hash of the document that was last sent to it.
     pub(crate) document: Option<Hash>,
@@ -192,6 +194,10 @@ impl Peers {
                 Some(_) => closed.push(*other),
                 None => {}
             }
+        }
+        if peer.instance.replace(instance).is_some_and(|before| before != instance) {
+            // It has not looked at its docroot since, and says itself how it is now.
+            peer.report = None;
         }
         peer.primary = Some(keep);
         peer.document = None;

@@ -402,7 +402,9 @@ impl Node {
             let Ok(id) = NodeId::from_bytes(*row.member) else { continue };
             let Some(member) = self.peers.members.get_mut(&id) else { continue };
             member.said_alive = row.alive;
-            member.report = row.report.map(Report::bounded).or(member.report.take());
+            // One that is away is shown as it was; one that has come back has not said how it is.
+            let earlier = member.report.take().filter(|_| !row.alive);
+            member.report = row.report.map(Report::bounded).or(earlier);
         }
     }
 }

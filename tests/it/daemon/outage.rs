@@ -53,6 +53,24 @@ fn a_replica_that_was_away_fetches_the_difference() {
 }
 
 #[test]
+fn a_replica_that_returns_is_waited_for_until_it_has_looked() {
+    let mut farm = Farm::founded(&[], |docroot| site(docroot, 40, 40));
+    farm.add();
+    farm.converges();
+    farm.replica_mut().stop();
+    let (gone, bad) = ("section-5/page-1.html", "section-4/page-1.html");
+    fs::remove_dir_all(farm.replica().path("section-5")).unwrap();
+    write(&farm.replica().path(bad), "bad");
+    farm.replica_mut().spawn();
+    farm.wait_all();
+    for name in [gone, bad] {
+        let (here, there) = (farm.replica().path(name), farm.origin().path(name));
+        assert!(fs::read(here).is_ok_and(|read| read == fs::read(there).unwrap()), "{name}");
+    }
+    farm.assert_equal();
+}
+
+#[test]
 fn an_origin_that_was_away_publishes_what_happened() {
     let mut farm = Farm::founded(&[], |docroot| site(docroot, 6, 20));
     farm.add();

@@ -138,6 +138,11 @@ fn ready_means_fresh_and_not_far_behind() {
         health::judge(&view, max_lag).0.as_u16()
     };
     assert_eq!(verdict(|_| {}, 0.0), 200);
+    let starts = |view: &mut View| {
+        view.node.in_sync = false;
+        view.node.activity = "scanning".into();
+    };
+    assert_eq!(verdict(starts, 5.0), 503, "it has not looked at its docroot");
     assert_eq!(verdict(|view| view.node.fresh = false, 5.0), 503);
     assert_eq!(verdict(|view| view.node.seq = None, 5.0), 503);
     assert_eq!(verdict(|view| view.node.held = Some(HeldView::default()), 5.0), 503);
