@@ -176,6 +176,28 @@ fn an_empty_directory_is_taken_over() {
 }
 
 #[test]
+fn an_edit_that_was_published_as_it_is_goes_like_what_was_published() {
+    let old = things([("a", file("1")), ("b", file("2")), ("d", directory()), ("d/x", file("3"))]);
+    let new = things([("b", file("2")), ("d", file("no directory"))]);
+    for published in [false, true] {
+        let disk = disk_at(Options::default(), &old, &new);
+        store_tree(&disk, &old);
+        for (path, thing) in [("a", "edited"), ("d/x", "edited too")] {
+            disk.user_write(path, thing.as_bytes()).expect("edit");
+        }
+        // They are edits of the old tree, which the origin publishes then.
+        let follower = Follower::new(&disk, &old);
+        follower.observe_all().expect("observed");
+        let mut follower = Follower::new(&disk, &new);
+        follower.published = published.then(|| current(&disk));
+        let outcome = follower.pass().expect("applies");
+        assert_eq!(outcome.set_aside, if published { 0 } else { 2 });
+        converged(&disk, &mut follower, &new);
+        assert_eq!(kept_contents(&disk).len(), if published { 0 } else { 2 });
+    }
+}
+
+#[test]
 fn beyond_the_budget_an_edit_stays_and_the_rest_goes_on() {
     let old = things([("a", file("old")), ("b", file("old"))]);
     let new = things([("a", file("new")), ("b", file("new"))]);

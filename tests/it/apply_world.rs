@@ -143,6 +143,7 @@ pub(crate) struct Follower<'a> {
     pub(crate) limits: PlanLimits,
     pub(crate) durability: Durability,
     pub(crate) excludes: Arc<Excludes>,
+    pub(crate) published: Option<Tree>,
     pub(crate) keep_bytes: u64,
     pub(crate) seed: u64,
     /// Replies break off after so many bytes.
@@ -170,6 +171,7 @@ impl<'a> Follower<'a> {
             limits: PlanLimits::FULL,
             durability: Durability::Durable,
             excludes: Arc::new(Excludes::none()),
+            published: None,
             keep_bytes: 1 << 30,
             seed: 7,
             cut_at: None,
@@ -256,6 +258,7 @@ impl<'a> Follower<'a> {
             inline: Vec::new(),
             current: current(self.disk),
             target: self.target,
+            published: self.published,
             durability: self.durability,
             before: Batch::default(),
             keep_bytes: self.keep_bytes,

@@ -152,6 +152,14 @@ impl Brake {
         }
     }
 
+    /// So many files are mirrored no more: they are not missing.
+    pub(super) fn forget_excluded(&mut self, files: u64) {
+        for (_, had) in &mut self.published {
+            *had = had.saturating_sub(files);
+        }
+        self.had = self.had.map(|had| had.saturating_sub(files));
+    }
+
     fn largest(&mut self, now: Instant) -> u64 {
         self.forget(now);
         self.published.front().map_or(0, |(_, files)| *files)
@@ -239,7 +247,8 @@ impl Node {
     /// Asks how much a target takes away.
     pub(super) fn weigh(&mut self, target: Tree) {
         if self.jobs.count(|purpose| matches!(purpose, Purpose::Weigh { .. })) == 0 {
-            let job = Job::Weigh(Weigh { current: self.current, target });
+            let excludes = std::sync::Arc::clone(&self.excludes);
+            let job = Job::Weigh(Weigh { current: self.current, target, excludes });
             self.jobs.start(job, Purpose::Weigh { target }, &mut self.out);
         }
     }

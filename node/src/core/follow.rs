@@ -314,7 +314,10 @@ impl Node {
     pub(super) fn proved(&mut self, signed: SignedHead, result: Result<Done, JobError>) {
         match result {
             Ok(Done::Prove(proved)) => {
-                if self.base().root == self.current.root && !self.is_origin() {
+                // What a new document excludes is no delete: it is weighed when it is known.
+                let document = self.authority.head().map(|head| head.document);
+                let same = signed.peek().is_ok_and(|head| Some(head.document) == document);
+                if same && self.base().root == self.current.root && !self.is_origin() {
                     self.weigh_for_brake(&proved.tree, &signed, proved.removed);
                 }
                 self.accept_target(signed, proved.tree, proved.parcel, "delta");
@@ -382,7 +385,8 @@ impl Node {
         self.keep_root(tree.root);
         self.follow.walk_needed = false;
         // An origin's docroot may hold edits that nobody has seen yet.
-        let direct = parcel.filter(|_| from.root == self.current.root && !self.is_origin());
+        let is_direct = from.root == self.current.root && !self.is_origin();
+        let direct = parcel.filter(|_| is_direct && document == Some(head.document));
         self.transfer.target_changed(tree, direct, self.current.root, self.now);
         if self.current.root != tree.root || since.is_some() {
             self.follow.behind_since.get_or_insert(since.unwrap_or(self.now));

@@ -28,6 +28,7 @@ mod peers;
 mod publish;
 mod replica;
 mod returning;
+mod review;
 mod serve;
 mod session;
 mod setup;

@@ -164,6 +164,7 @@ impl Node {
         let mut batch = Batch::default();
         self.begin_returning(state);
         self.begin_brake(state);
+        self.begin_review(state);
         state::put(&mut batch, state::BOOT, self.setup.boot.clone());
         let mut then = Vec::new();
         if self.is_origin() {
@@ -356,10 +357,17 @@ impl Node {
             // A published document was validated; a pattern that still fails excludes nothing.
             let excludes = Excludes::new(&document.excludes).unwrap_or_else(|_| Excludes::none());
             let first = self.excludes.patterns().is_empty() && self.publish.is_new();
-            self.excludes = Arc::new(excludes);
-            if !first {
-                self.look_at_everything();
-            }
+            // What lies where something was excluded is looked at before it is judged.
+            self.watching.reviews |= !self.is_origin() && excludes.lifts_some_of(&self.excludes);
+            self.exclude(excludes, first);
+        }
+    }
+
+    /// Other patterns are not mirrored from now on.
+    pub(super) fn exclude(&mut self, excludes: Excludes, first: bool) {
+        self.excludes = Arc::new(excludes);
+        if !first {
+            self.look_at_everything();
         }
     }
 

@@ -21,6 +21,7 @@ use super::jobs::{Purpose, Then};
 use super::node::Node;
 use super::note::Note;
 use super::returning::Returning;
+use super::review::Review;
 use super::state;
 use super::wire::{Frame, HeartbeatFrame, InlineContent, Push};
 use crate::store::journal::journal_append;
@@ -67,6 +68,9 @@ pub(super) struct Publish {
     pub(super) document_changes: VecDeque<Change>,
     /// See [`Node::has_caught_up`].
     caught_up: bool,
+    /// The docroot is looked through for a document that excludes otherwise than the published one,
+    /// or was when the last run ended.
+    pub(super) review: Option<Review>,
     /// A head that changes the document is being made durable: nobody hears of it before.
     pub(super) unspoken: bool,
     pub(super) returning: Returning,
@@ -86,6 +90,7 @@ impl Publish {
             next_heartbeat: now,
             document_changes: VecDeque::new(),
             caught_up: false,
+            review: None,
             unspoken: false,
             returning: Returning::default(),
             recent_roots: VecDeque::new(),
@@ -133,6 +138,9 @@ impl Node {
     /// An Observe found something: `base` is the current tree before it.
     pub(super) fn observed_on_origin(&mut self, base: Tree, observed: Observed) {
         self.publish.new = false;
+        if let Some(review) = &mut self.publish.review {
+            review.excluded += observed.excluded;
+        }
         if observed.changes == 0 {
             return;
         }
@@ -158,6 +166,7 @@ impl Node {
             && self.publish.caught_up
             && !self.publish.unspoken
             && !self.publish.returning.forked
+            && self.may_change_document()
             && let Some(change) = self.publish.document_changes.pop_front()
         {
             self.publish_document(change);
@@ -177,7 +186,7 @@ impl Node {
         if !self.may_sign() || self.publish.returning.is_open() || self.transfer.takes_back() {
             return;
         }
-        if self.publish.unspoken {
+        if self.publish.unspoken || self.is_reviewing() {
             return;
         }
         let published = self.published_tree();
@@ -198,17 +207,26 @@ impl Node {
             return;
         }
         let Some(published) = published else { return self.publish_tree(None) };
+        if let Some(delta) = self.delta_from(published) {
+            self.publish_tree(delta);
+        }
+    }
+
+    /// The delta from the published to the current tree, or that there is none; else it is asked
+    /// for.
+    pub(super) fn delta_from(&mut self, published: Tree) -> Option<Option<Bytes>> {
         match self.publish.delta.take() {
             Some((from, to, delta)) if from == published.root && to == self.current.root => {
-                self.publish_tree(Some(delta));
+                Some(Some(delta))
             }
-            _ if self.publish.made == Some(self.current.root) => self.publish_tree(None),
-            _ if self.jobs.is_busy() => {}
+            _ if self.publish.made == Some(self.current.root) => Some(None),
+            _ if self.jobs.is_busy() => None,
             _ => {
                 self.publish.inline.clear();
                 self.publish.made = Some(self.current.root);
                 let job = Job::MakeDelta(MakeDelta { base: published, target: self.current });
                 self.jobs.start(job, Purpose::MakeDelta, &mut self.out);
+                None
             }
         }
     }
@@ -244,8 +262,9 @@ impl Node {
         }
     }
 
-    /// Publishes a change of the document over the tree that is published already. Nobody hears of
-    /// it before it is durable.
+    /// Publishes a change of the document over the tree that is published already, or, if it
+    /// excludes otherwise, with the tree that was looked through for it. Nobody hears of it before
+    /// it is durable.
     fn publish_document(&mut self, change: Change) {
         let Change { document, then, redeems } = change;
         let version = document.version;
@@ -257,13 +276,18 @@ impl Node {
             self.document_changed();
             return self.persist(batch, true, vec![Then::Changed(then)]);
         };
-        let Some((_, mut batch)) = self.sign(tree, None, Some(document), false) else {
+        let (tree, delta) = match self.publish.review.as_mut().and_then(|it| it.delta.take()) {
+            Some(delta) => (self.current, delta),
+            None => (tree, None),
+        };
+        let Some((_, mut batch)) = self.sign(tree, delta, Some(document), false) else {
             if let AfterChange::Answer(id, _) = then {
                 self.answer_refused(id, 1, "the document could not be published", "see the log");
             }
             return;
         };
         self.note(Note::DocumentChanged { version });
+        self.review_ended(&mut batch);
         if let Some(secret) = redeems {
             // It was judged when it was shown.
             let _ = self.tokens.redeem(self.wall, &secret);
@@ -511,6 +535,7 @@ impl Node {
         roots.push(self.current.root);
         roots.extend(self.follow.target.map(|tree| tree.root));
         roots.extend(self.published_tree().map(|tree| tree.root));
+        roots.extend(self.equalled_tree().map(|tree| tree.root));
         self.jobs.start(Job::Collect(Collect { roots }), Purpose::Collect, &mut self.out);
     }
 

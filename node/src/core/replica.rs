@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use mirrormesh_merkle::Tree;
+
 use super::node::Node;
 
 impl Node {
@@ -9,7 +11,7 @@ impl Node {
         self.advance_follow();
         // What lies in the docroot must be known before it is changed, and what is wanted there
         // before local edits can be told from what is merely new.
-        if self.watching.scanned {
+        if self.watching.scanned && !self.watching.reviews {
             self.advance_transfer();
         }
         if self.equals_newest_head() && !self.transfer.is_active() {
@@ -46,6 +48,12 @@ impl Node {
             && self.transfer.lost.is_empty()
             && (self.is_origin() || !self.lists.has_unreadable())
             && !self.brake.holds()
+    }
+
+    /// The tree of the newest head that the docroot is known to have equalled.
+    pub(super) fn equalled_tree(&self) -> Option<Tree> {
+        let head = self.follow.applied.as_ref()?;
+        Some(Tree { root: head.root, files: head.files, bytes: head.bytes })
     }
 
     /// The newest head that was brought in line but for paths in error.

@@ -31,6 +31,8 @@ pub(crate) const DOCROOT: &str = "core/docroot";
 /// A moment (wall time in nanoseconds, or all ones while the brake holds) and the files with which
 /// the brake compares (8 bytes each, big-endian).
 pub(crate) const BRAKE: &str = "core/brake";
+/// The docroot is being looked through with other excludes than those of the document.
+pub(crate) const REVIEW: &str = "core/review";
 /// Identity of the boot in which this node last ran; removed by a clean stop.
 pub(crate) const BOOT: &str = "core/boot";
 /// Everything published up to this wall time is durable (8 bytes, big-endian).

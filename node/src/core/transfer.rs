@@ -389,6 +389,7 @@ impl Node {
             inline: ready.inline,
             current: self.current,
             target,
+            published: self.equalled_tree(),
             durability: self.setup.settings.durability,
             before,
             keep_bytes: self.keep_left(),

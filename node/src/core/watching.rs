@@ -59,6 +59,10 @@ pub(super) struct Watching {
     pub(super) docroot: Option<DocrootIdentity>,
     /// A scan of everything is under way since this moment.
     scanning: Option<Instant>,
+    /// It was wanted anew while a job looked, which may have begun before what it is for.
+    begins_anew: bool,
+    /// On a replica: less is excluded than before, and what lay there is not known yet.
+    pub(super) reviews: bool,
     /// Whether the last scan met directories without a watch.
     uncovered: bool,
     /// Whether a scan was finished since the start.
@@ -127,6 +131,11 @@ impl Watching {
         self.listed = false;
     }
 
+    /// Whether everything that was there when a scan was last wanted has been taken.
+    pub(super) fn has_looked(&self) -> bool {
+        self.listed && self.scanning.is_none() && self.vanished.is_empty() && self.has_hashed()
+    }
+
     /// Whether a scan is under way.
     pub(super) fn is_scanning(&self) -> bool {
         self.scanning.is_some()
@@ -157,6 +166,7 @@ impl Node {
     /// Scans the docroot.
     pub(super) fn look_at_everything(&mut self) {
         self.watching.scanning = Some(self.now);
+        self.watching.begins_anew = true;
         self.watching.uncovered = false;
         self.watching.examined = 0;
         self.dirty.look(Path::root(), Depth::Subtree, self.now);
@@ -176,6 +186,9 @@ impl Node {
         if self.watching.listed && !self.watching.scanned && self.watching.has_hashed() {
             self.watching.scanned = true;
             self.note(Note::Scanned { files: self.current.files });
+        }
+        if self.watching.has_looked() {
+            self.watching.reviews = false;
         }
         while self.watching.hashing.len() < MAX_HASHING {
             let Some((path, since)) = self.watching.hash_queue.pop_first() else { break };
@@ -206,6 +219,7 @@ impl Node {
         }
         let Some(oldest) = oldest else { return false };
         self.watching.observing_since = Some(oldest);
+        self.watching.begins_anew = false;
         let judgement = self.judgement(&looks);
         let job = Job::Observe(Observe {
             side: self.side(),
@@ -297,7 +311,8 @@ impl Node {
         }
         let was_root = |look: &Look| look.path.is_root() && look.depth == Depth::Subtree;
         let scans = looks.iter().any(was_root);
-        let scan_ends = scans && !observed.more.iter().any(was_root);
+        let leaves = observed.more.iter().any(was_root);
+        let scan_ends = scans && !leaves && !self.watching.begins_anew;
         for look in observed.more.iter().cloned() {
             self.dirty.look_from(look, self.now, oldest);
         }

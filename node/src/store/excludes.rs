@@ -83,6 +83,11 @@ impl Excludes {
         &self.patterns
     }
 
+    /// Whether something may be mirrored that others exclude.
+    pub fn lifts_some_of(&self, others: &Excludes) -> bool {
+        others.patterns.iter().any(|pattern| !self.patterns.contains(pattern))
+    }
+
     /// Whether this very path matches (not one above it), or is a name reserved for mirrormesh.
     pub fn matches(&self, path: &Path, is_directory: bool) -> bool {
         if path.name().is_some_and(|name| name.is_reserved()) {

@@ -16,7 +16,9 @@ pub(crate) fn weigh<D: Disk>(job: &Weigh, disk: &D) -> Result<Weighed, JobError>
     let mut removals = Removals::default();
     for difference in Differences::new(&pending, &job.current.root, &job.target.root, None) {
         let difference = difference?;
-        removals.count(difference.old.as_ref(), difference.new.as_ref());
+        if difference.new.is_some() || !job.excludes.covers(&difference.path, false) {
+            removals.count(difference.old.as_ref(), difference.new.as_ref());
+        }
         if let Some(file) = new_content(&difference)
             && !rows::holds(&pending, &file.content)?
         {

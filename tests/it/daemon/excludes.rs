@@ -1,13 +1,16 @@
 //! What is not mirrored is left alone, everywhere.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use serde_json::json;
 
 use super::sample::{content, site, write};
-use crate::farm::Farm;
+use crate::farm::{Farm, Node};
 use crate::farm_command::run;
 
 /// A docroot as WordPress has it.
@@ -127,6 +130,64 @@ fn what_is_excluded_later_stays_where_it_lies() {
     let kept = kept["kept"].as_array().unwrap();
     let paths: Vec<_> = kept.iter().filter_map(|line| line["path"].as_str()).collect();
     assert!(paths.contains(&"wp-content/cache/page-3.html"), "{paths:?}");
+}
+
+/// Opens pages again and again until told to stop, and counts how often one was not there.
+fn visit(paths: Vec<PathBuf>, over: Arc<AtomicBool>) -> thread::JoinHandle<u64> {
+    thread::spawn(move || {
+        let mut missed = 0;
+        while !over.load(Ordering::Relaxed) {
+            missed += paths.iter().filter(|path| fs::File::open(path).is_err()).count() as u64;
+        }
+        missed
+    })
+}
+
+#[test]
+fn what_is_included_again_is_adopted_where_it_lies() {
+    let mut farm = Farm::founded(&[], |docroot| {
+        site(docroot, 2, 10);
+        site(&docroot.join("doc"), 30, 50);
+    });
+    farm.add();
+    farm.add();
+    farm.converges();
+    let pages: Vec<String> =
+        (0..30).map(|number| format!("doc/section-{number}/page-{}.html", number % 7)).collect();
+    let inode = |node: &Node, page: &String| fs::metadata(node.path(page)).unwrap().ino();
+    let inodes: Vec<Vec<u64>> = farm
+        .nodes
+        .iter()
+        .map(|node| pages.iter().map(|page| inode(node, page)).collect())
+        .collect();
+    let over = Arc::new(AtomicBool::new(false));
+    let visited = farm.nodes.iter().flat_map(|node| pages.iter().map(|page| node.path(page)));
+    let visitor = visit(visited.collect(), Arc::clone(&over));
+    for (excludes, waits) in
+        [("[\"doc/\"]", true), ("[\"doc/\"]", false), ("[\"*\"]", true), ("[\"*.html\"]", false)]
+    {
+        farm.origin().cli(&["config", "set", "excludes", excludes]).done();
+        if waits {
+            farm.wait_all();
+            assert_eq!(farm.replica().status()["node"]["in_sync"], true, "{excludes}");
+        }
+        assert_eq!(farm.origin().status()["node"]["held"], json!(null), "{excludes}");
+        farm.origin().cli(&["config", "set", "excludes", "[]"]).done();
+        farm.converges();
+    }
+    over.store(true, Ordering::Relaxed);
+    assert_eq!(visitor.join().unwrap(), 0, "pages were not there");
+    for (node, inodes) in farm.nodes.iter().zip(inodes) {
+        let now: Vec<u64> = pages.iter().map(|page| inode(node, page)).collect();
+        assert_eq!(now, inodes, "{}: files were replaced", node.name);
+        let status = node.status();
+        assert_eq!(status["node"]["set_aside"], 0, "{}: {status:#}", node.name);
+    }
+    // They are published files like all others: they go without being set aside.
+    fs::remove_dir_all(farm.origin().path("doc/section-0")).unwrap();
+    fs::rename(farm.origin().path("doc/section-1"), farm.origin().path("moved")).unwrap();
+    farm.converges();
+    assert_eq!(farm.replica().status()["node"]["set_aside"], 0);
 }
 
 #[test]

@@ -8,8 +8,8 @@ use mirrormesh::store::journal::{journal_account_within, journal_append};
 use mirrormesh::store::pending::Pending;
 use mirrormesh::store::request::{MAX_NODES, decode_list};
 use mirrormesh::store::{
-    Batch, Collect, Compare, Disk, Done, Job, JobError, MakeDelta, Persist, Prove, Proved,
-    ServeNodes, ServeSince, Since, Table, WalkStep, WalkStepped, Weigh, run,
+    Batch, Collect, Compare, Disk, Done, Excludes, Job, JobError, MakeDelta, Persist, Prove,
+    Proved, ServeNodes, ServeSince, Since, Table, WalkStep, WalkStepped, Weigh, run,
 };
 use mirrormesh_merkle::{
     Change, Delta, File, Hash, Path, Record, Tree, Walk, content_hash, update,
@@ -130,9 +130,15 @@ fn weighing_and_comparing_say_what_differs() {
             (path("e"), Some(directory())),
         ],
     );
-    let job = Job::Weigh(Weigh { current: base, target });
-    let Ok(Done::Weigh(weighed)) = run(job, &disk) else { panic!("no answer") };
-    assert_eq!((weighed.removed, weighed.files, weighed.bytes), (200, 1, 5));
+    let weigh = |excludes: &[&str]| {
+        let excludes: Vec<String> = excludes.iter().map(ToString::to_string).collect();
+        let excludes = Excludes::new(&excludes).unwrap().into();
+        let job = Job::Weigh(Weigh { current: base, target, excludes });
+        let Ok(Done::Weigh(weighed)) = run(job, &disk) else { panic!("no answer") };
+        (weighed.removed, weighed.files, weighed.bytes)
+    };
+    assert_eq!(weigh(&[]), (200, 1, 5));
+    assert_eq!(weigh(&["d0/"]), (0, 1, 5), "what is excluded is no delete");
     let mut items = Vec::new();
     let mut after = None;
     loop {

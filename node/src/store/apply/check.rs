@@ -15,6 +15,7 @@ use super::super::plan::as_file;
 use super::super::rows;
 use super::super::sources;
 use super::contents::Contents;
+use super::ours::as_published;
 use super::source::Source;
 use super::{Run, Task, split};
 
@@ -94,6 +95,7 @@ impl<D: Disk> Run<'_, D> {
                 continue;
             }
             let row = rows::read(&self.pending, &item.path)?;
+            let row = row.map(|row| as_published(&self.pending, self.job, &item.path, row));
             if self.leave_unmanaged(item, row.as_ref()) {
                 continue;
             }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use mirrormesh_merkle::{Kind, Name, Path, Record};
+use mirrormesh_merkle::{Kind, Name, Path, Record, lookup};
 
 use super::super::Table;
 use super::super::copy::has_content;
 use super::super::disk::{Disk, DiskErrorKind, DiskResult, FileKind, Stat};
 use super::super::doubt::same_or_doubtful;
 use super::super::index::{IndexRow, Seen, index_key};
+use super::super::job::Apply;
 use super::super::pending::Pending;
 use super::super::resolve::Resolver;
 use super::closed::{as_closed, open_up};
@@ -27,7 +28,8 @@ impl<D: Disk> Run<'_, D> {
     /// Compares what lies below a directory of the docroot with the index.
     pub(super) fn survey_docroot(&mut self, path: &Path) -> DiskResult<Survey> {
         let opened = self.filesystem.obeys_modes.then_some(&mut self.opened);
-        survey(self.disk, &self.pending, &mut self.docroot, path, path, opened)
+        let known = Known { pending: &self.pending, job: self.job };
+        survey(self.disk, known, &mut self.docroot, path, path, opened)
     }
 
     /// Compares what lies below a name in `displaced` with the rows of the path it came from.
@@ -37,7 +39,8 @@ impl<D: Disk> Run<'_, D> {
             return Ok(Survey { is_ours: false, bytes: 0 });
         };
         let opened = self.filesystem.obeys_modes.then_some(&mut self.opened);
-        survey(self.disk, &self.pending, below, &Path::from(name), path, opened)
+        let known = Known { pending: &self.pending, job: self.job };
+        survey(self.disk, known, below, &Path::from(name), path, opened)
     }
 
     /// Whether a name in `displaced` is what a row said before it was brought there: a rename
@@ -56,6 +59,34 @@ impl<D: Disk> Run<'_, D> {
         }
         if is_doubtful(&row.seen) { has_content(self.disk, displaced, name, row) } else { Ok(true) }
     }
+}
+
+/// What the store knows of the docroot.
+struct Known<'r, 'd, D: Disk> {
+    pending: &'r Pending<'d, D>,
+    job: &'r Apply,
+}
+
+impl<D: Disk> Clone for Known<'_, '_, D> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<D: Disk> Copy for Known<'_, '_, D> {}
+
+/// A row, of which it is not said that it is a local edit if it is what was published there. A
+/// tree that is not held says nothing.
+pub(super) fn as_published<D: Disk>(
+    pending: &Pending<'_, D>,
+    job: &Apply,
+    path: &Path,
+    row: IndexRow,
+) -> IndexRow {
+    let published = job.published.filter(|_| row.local);
+    let entry = published.and_then(|tree| lookup(pending, &tree.root, path).ok()?);
+    let is_published = entry.is_some_and(|entry| Record::from(&entry) == row.record);
+    IndexRow { local: row.local && !is_published, ..row }
 }
 
 /// Whether a row's stat may not have changed with the file.
@@ -77,7 +108,7 @@ pub(super) fn is_kind(record: &Record, kind: FileKind) -> bool {
 /// directories that have to be opened for that.
 fn survey<D: Disk>(
     disk: &D,
-    pending: &Pending<'_, D>,
+    known: Known<'_, '_, D>,
     resolver: &mut Resolver<'_, D>,
     at: &Path,
     path: &Path,
@@ -114,7 +145,7 @@ fn survey<D: Disk>(
                 stat = as_closed(opened, &path, stat);
             }
             if survey.is_ours {
-                survey.is_ours = is_ours(disk, pending, &directory, &path, &stat)?;
+                survey.is_ours = is_ours(disk, known, &directory, &path, &stat)?;
             }
             if stat.kind == FileKind::Directory {
                 open.push((at.join(&name), path));
@@ -126,13 +157,14 @@ fn survey<D: Disk>(
 
 fn is_ours<D: Disk>(
     disk: &D,
-    pending: &Pending<'_, D>,
+    known: Known<'_, '_, D>,
     directory: &D::Directory,
     path: &Path,
     stat: &Stat,
 ) -> DiskResult<bool> {
-    let row = pending.get(Table::Index, &index_key(path))?;
+    let row = known.pending.get(Table::Index, &index_key(path))?;
     let Some(row) = row.and_then(|row| IndexRow::decode(&row)) else { return Ok(false) };
+    let row = as_published(known.pending, known.job, path, row);
     if row.local || !is_kind(&row.record, stat.kind) {
         return Ok(false);
     }

@@ -146,6 +146,9 @@ pub struct Apply {
     pub current: Tree,
     /// The target; an item that is no longer what the target says is left out.
     pub target: Tree,
+    /// A tree that was published, and that the docroot equalled: what lies where it says so is no
+    /// edit, whoever put it there.
+    pub published: Option<Tree>,
     /// Flush before visible or not.
     pub durability: Durability,
     /// What must be durable before the first visible change (fence, head, document).

@@ -159,6 +159,8 @@ pub struct Observed {
     pub delta: Option<Bytes>,
     /// Number of changed names.
     pub changes: u64,
+    /// Files among them that left the tree because they are excluded.
+    pub excluded: u64,
     /// Contents of small changed files, for the push: at most 64 KiB in all.
     pub inline: Vec<Inline>,
     /// Names that were looked at and are not newly in the tree; at most 256.

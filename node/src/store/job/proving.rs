@@ -6,6 +6,7 @@ use bytes::Bytes;
 use mirrormesh_merkle::{Hash, Tree, Walk, Wanted};
 
 use super::applying::Parcel;
+use crate::store::excludes::Excludes;
 
 /// Proves a target by deltas.
 #[derive(Debug)]
@@ -66,6 +67,8 @@ pub struct Weigh {
     pub current: Tree,
     /// To.
     pub target: Tree,
+    /// What is not mirrored: it stays, whatever the target says.
+    pub excludes: Arc<Excludes>,
 }
 
 /// What lies between two trees.

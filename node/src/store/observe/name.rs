@@ -89,7 +89,7 @@ impl<D: Disk> Observation<'_, D> {
 
     fn examine_once(&mut self, at: &At<'_, D>) -> Result<Outcome, JobError> {
         if self.excludes.matches(at.path, false) {
-            return self.remove(at.path, at.row).map(Outcome::Step);
+            return self.exclude(at).map(Outcome::Step);
         }
         let stat = match self.disk.stat(at.directory, at.name) {
             Ok(stat) => stat,

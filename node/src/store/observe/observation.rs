@@ -64,6 +64,8 @@ pub(super) struct Observation<'disk, D: Disk> {
     pub(super) judgement: Judgement,
     pub(super) current: Tree,
     pub(super) changes: BTreeMap<Path, Changed>,
+    /// Files taken out of the index.
+    pub(super) files_out: u64,
     pub(super) buffer: Vec<u8>,
     pub(super) stamps: Stamps,
 
@@ -85,6 +87,8 @@ pub(super) struct Found {
     pub(super) linked: bool,
     pub(super) vanished: Vec<Path>,
     pub(super) damaged: Vec<Path>,
+    /// Files taken out because they are excluded.
+    pub(super) excluded: u64,
     pub(super) more: Vec<Look>,
     pub(super) contents: BTreeMap<Path, (Hash, Bytes)>,
     contents_bytes: u64,
@@ -132,6 +136,7 @@ impl<'disk, D: Disk> Observation<'disk, D> {
             judgement: job.judgement,
             current: job.current,
             changes: BTreeMap::new(),
+            files_out: 0,
             buffer: vec![0; READ_BYTES],
             stamps: Stamps::default(),
             queue: VecDeque::new(),

@@ -16,7 +16,7 @@ impl<D: Disk> Observation<'_, D> {
     /// scanned wholly.
     pub(super) fn directory(&mut self, at: &At<'_, D>, stat: Stat) -> Result<Outcome, JobError> {
         if self.excludes.matches(at.path, true) {
-            return self.remove(at.path, at.row).map(Outcome::Step);
+            return self.exclude(at).map(Outcome::Step);
         }
         if self.is_elsewhere(&stat) {
             return self.not_there(at, FailedName::Mount).map(Outcome::Step);

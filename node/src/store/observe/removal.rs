@@ -4,6 +4,7 @@
 use mirrormesh_merkle::{File, Path, Record, Time};
 
 use super::look::is_directory;
+use super::name::At;
 use super::observation::{Observation, Step};
 use crate::store::disk::Disk;
 use crate::store::index::{IndexRow, Seen};
@@ -26,6 +27,14 @@ impl<D: Disk> Observation<'_, D> {
         Ok(Step::Done)
     }
 
+    /// Takes out what is not mirrored any more, and counts its files.
+    pub(super) fn exclude(&mut self, at: &At<'_, D>) -> Result<Step, JobError> {
+        let before = self.files_out;
+        let step = self.remove(at.path, at.row);
+        self.found.excluded += self.files_out - before;
+        step
+    }
+
     /// When the nearest directory above that is there was changed last, if it matters.
     fn directory_changed(&mut self, path: &Path) -> Result<Option<Time>, JobError> {
         if self.judgement.damage.is_none() || !self.is_origin() {
@@ -42,6 +51,7 @@ impl<D: Disk> Observation<'_, D> {
 
     fn take_out(&mut self, path: &Path, row: &IndexRow, changed: Option<Time>) {
         self.put_row(path, Some(row), None);
+        self.files_out += u64::from(matches!(row.record, Record::File(_)));
         let is_lost = self.is_origin() && row.local && row.seen == Seen::UNKNOWN;
         if is_lost || changed.is_some_and(|changed| self.was_cut(row, changed)) {
             self.found.damaged.push(path.clone());
