@@ -23,6 +23,7 @@ use crate::core::{Answer, Command, KeptLine};
 use crate::daemon::config::Config;
 use crate::daemon::places;
 use crate::store::area::Area;
+use crate::store::kept::unknown;
 
 /// List, restore or drop what was set aside.
 #[derive(Debug, Args)]
@@ -93,10 +94,7 @@ fn lines(state: &Path) -> Result<Vec<KeptLine>, Failure> {
 
 fn find(state: &Path, id: u64) -> Result<KeptLine, Failure> {
     let found = lines(state)?.into_iter().find(|line| line.id == id);
-    found.ok_or_else(|| {
-        Failure::new(exit::REFUSED, format!("nothing kept has the number {id}"))
-            .hint("mirrormesh kept list")
-    })
+    found.ok_or_else(|| Failure::new(exit::REFUSED, unknown(id)).hint("see `mirrormesh kept list`"))
 }
 
 fn list(state: &Path, output: Output, null: bool) -> Outcome {

@@ -261,7 +261,7 @@ pub fn found(
         role: MemberRole::Candidate,
         addresses: founding.addresses.clone(),
     };
-    crate::store::Excludes::new(&founding.excludes).map_err(|error| error.to_string())?;
+    crate::store::Excludes::checked(&founding.excludes).map_err(|error| error.to_string())?;
     let document = Document::founding(founder, founding.excludes, FORMATS.to_vec());
     document.validate_publishable(&secret.public()).map_err(|error| error.to_string())?;
     let cluster = genesis.cluster_id();
@@ -290,6 +290,24 @@ pub fn found(
 /// Whether a state holds a cluster: `init` and `join` refuse then, `run` needs it.
 pub fn has_cluster(get: impl Fn(&[u8]) -> Option<Bytes>) -> bool {
     get(state::GENESIS.as_bytes()).is_some()
+}
+
+/// What `init` and `join` store first, before there is a key: without it, a key beside a store that
+/// holds no cluster means that the store is gone.
+pub fn begin() -> Batch {
+    let mut batch = Batch::default();
+    state::put(&mut batch, state::BEGUN, Bytes::new());
+    batch
+}
+
+/// Completes what `init` and `join` store last.
+pub fn end(batch: &mut Batch) {
+    state::remove(batch, state::BEGUN);
+}
+
+/// Whether an `init` or `join` has begun and was interrupted.
+pub fn has_begun(get: impl Fn(&[u8]) -> Option<Bytes>) -> bool {
+    get(state::BEGUN.as_bytes()).is_some()
 }
 
 /// Whether the cluster document of a state wants a docroot of this node. Where none can be read, it

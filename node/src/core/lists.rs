@@ -116,6 +116,7 @@ impl Lists {
                     Unlisted::Skipped(_) => "device",
                     Unlisted::Mount => "mount",
                     Unlisted::TooLong => "too-long",
+                    Unlisted::Reserved => "reserved-name",
                     _ => return None,
                 };
                 let (path, path_hex) = path_fields(path);

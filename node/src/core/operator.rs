@@ -211,20 +211,30 @@ impl Node {
             return self.refuse_elsewhere(id);
         }
         let Some(mut draft) = self.document_draft() else { return self.refuse_elsewhere(id) };
+        let before = draft.clone();
         let checked = change(&mut draft)
             .and_then(|what| match draft.validate_publishable(&self.id) {
                 Ok(()) => Ok(what),
                 Err(error) => Err(error.to_string()),
             })
             .and_then(|what| {
-                crate::store::Excludes::new(&draft.excludes)
-                    .map(|_| what)
-                    .map_err(|error| format!("excludes: {error}"))
+                // What was accepted once stays: only what is new is checked.
+                match draft.excludes == before.excludes {
+                    true => Ok(what),
+                    false => crate::store::Excludes::checked(&draft.excludes)
+                        .map(|_| what)
+                        .map_err(|error| format!("excludes: {error}")),
+                }
             });
         let what = match checked {
             Ok(what) => what,
             Err(message) => return self.answer_refused(id, 1, &message, "nothing was changed"),
         };
+        if draft == before {
+            let version = draft.version.saturating_sub(1);
+            let text = format!("{what}nothing changed, the cluster document has version {version}");
+            return self.answer_done(id, text);
+        }
         let text = format!("{what}the cluster document has version {} now", draft.version);
         if !self.change_document(draft, AfterChange::Answer(id, text)) {
             self.answer_refused(id, 1, "too many changes wait", "try again later");
@@ -309,8 +319,7 @@ impl Node {
                 self.answer_done(id, format!("restored to {path}"));
             }
             Ok(Done::Kept(KeptDone::Dropped(0, _))) => {
-                let hint = "see `mirrormesh kept list`";
-                self.answer_refused(id, 12, "nothing set aside has such a number", hint);
+                self.answer_done(id, "nothing is kept".into());
             }
             Ok(Done::Kept(KeptDone::Dropped(count, bytes))) => {
                 self.kept = (self.kept.0.saturating_sub(count), self.kept.1.saturating_sub(bytes));

@@ -20,6 +20,8 @@ pub(crate) const EQUIVOCATION: &str = "core/equivocation";
 pub(crate) const SEQUENCE: &str = "core/sequence";
 /// The same for heartbeats.
 pub(crate) const HEARTBEATS: &str = "core/heartbeats";
+/// `init` or `join` has begun here and has not ended.
+pub(crate) const BEGUN: &str = "core/begun";
 /// Join tokens that are out.
 pub(crate) const TOKENS: &str = "core/tokens";
 /// The document of a cluster that has no head yet.

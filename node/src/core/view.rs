@@ -121,7 +121,7 @@ pub struct SkippedView {
     /// The path in hex, if it is not.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub path_hex: Option<String>,
-    /// `fifo`, `socket`, `device`, `mount` or `too-long`.
+    /// `fifo`, `socket`, `device`, `mount`, `too-long` or `reserved-name`.
     pub kind: String,
 }
 

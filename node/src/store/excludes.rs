@@ -73,6 +73,23 @@ impl Excludes {
         })
     }
 
+    /// Compiles patterns that somebody asks for: one that can match no path is a mistake.
+    ///
+    /// # Errors
+    /// See [`ExcludeError`].
+    pub fn checked(patterns: &[String]) -> Result<Excludes, ExcludeError> {
+        for (index, pattern) in patterns.iter().enumerate() {
+            let body = pattern.strip_suffix('/').unwrap_or(pattern);
+            let mut names = body.strip_prefix('/').unwrap_or(body).split('/');
+            if let Some(name) = names.find(|name| matches!(*name, "" | "." | "..")) {
+                let (number, pattern) = (index + 1, pattern.clone());
+                let reason = format!("it can match nothing: no path has the name {name:?} in it");
+                return Err(ExcludeError { number, pattern, reason });
+            }
+        }
+        Excludes::new(patterns)
+    }
+
     /// No patterns.
     pub fn none() -> Excludes {
         Excludes { patterns: Vec::new(), any: GlobSet::empty(), directories: GlobSet::empty() }

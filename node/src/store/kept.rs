@@ -41,7 +41,7 @@ pub fn kept<D: Disk>(disk: &D, job: &KeptJob) -> Result<KeptDone, JobError> {
         }
         KeptJob::Restore { id, to } => {
             let Some(manifest) = manifest(&pending, *id)? else {
-                return Ok(KeptDone::Refused(format!("nothing kept has the number {id}")));
+                return Ok(KeptDone::Refused(unknown(*id)));
             };
             let path = to.clone().unwrap_or_else(|| manifest.path.clone());
             if path.is_root() || path.is_reserved() {
@@ -60,6 +60,11 @@ pub fn kept<D: Disk>(disk: &D, job: &KeptJob) -> Result<KeptDone, JobError> {
             Ok(KeptDone::Restored(path))
         }
     }
+}
+
+/// What is said of a number that nothing has.
+pub fn unknown(id: u64) -> String {
+    format!("nothing kept has the number {id}")
 }
 
 fn drop_kept<D: Disk>(
@@ -86,6 +91,9 @@ fn drop_kept<D: Disk>(
         remove_manifest(pending, &manifest)?;
         count += 1;
         bytes = bytes.saturating_add(manifest.bytes);
+    }
+    if let (0, Some(first)) = (count, ids.first()) {
+        return Ok(KeptDone::Refused(unknown(*first)));
     }
     disk.sync_directory(&area)?;
     Ok(KeptDone::Dropped(count, bytes))

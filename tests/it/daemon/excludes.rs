@@ -221,6 +221,10 @@ fn the_document_is_edited_and_a_bad_one_refused() {
     assert!(said.contains("line") && said.contains("column"), "{said}");
     let said = origin.cli(&["config", "set", "excludes", "[\"[\"]"]).failed(1);
     assert!(said.contains("excludes"), "{said}");
+    for pattern in ["../x", "a//b", "./b", "x/..", "//x", "x//"] {
+        let said = origin.cli(&["config", "set", "excludes", pattern]).failed(1);
+        assert!(said.contains("can match nothing"), "{pattern}: {said}");
+    }
     origin.cli(&["config", "set", "no_such_key", "1"]).failed(1);
     origin.cli(&["config", "set", "excludes", "[7]"]).failed(1);
     let said = origin.cli(&["config", "set", "promotion", "automatic"]).failed(1);
@@ -235,6 +239,10 @@ fn the_document_is_edited_and_a_bad_one_refused() {
     let said = run(command.env("EDITOR", editor).env_remove("VISUAL")).failed(12);
     assert!(said.contains("run this on origin"), "{said}");
     assert!(!touched.exists());
+    // What is as it was is no change.
+    let said = origin.cli(&["config", "set", "excludes", "[\"cache/\", \"*.log\"]"]);
+    assert!(said.stderr.contains("nothing changed"), "{}", said.stderr);
+    assert_eq!(origin.cli(&["config", "show"]).done(), text);
     // What is replaced is told.
     let said = origin.cli(&["config", "set", "excludes", "*.bak"]);
     assert!(said.stderr.contains("it was [\"cache/\", \"*.log\"]"), "{}", said.stderr);

@@ -135,6 +135,8 @@ pub enum Unlisted {
     Unreadable(String),
     /// Its path exceeds the limits of the formats.
     TooLong,
+    /// Its name is reserved for mirrormesh, and is not mirrormesh's.
+    Reserved,
 }
 
 /// Whether the docroot is the directory it was.

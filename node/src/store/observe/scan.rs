@@ -16,6 +16,7 @@ use crate::store::failed_name::{FailedName, failed_name};
 use crate::store::index::IndexRow;
 use crate::store::job::{Depth, JobError, Look, Unlisted};
 use crate::store::reason::failed_at;
+use crate::store::temporary::{WORK_INSIDE, work_name};
 
 /// A directory on the way to where the scan is.
 pub(super) struct Frame<D: Disk> {
@@ -116,6 +117,8 @@ impl<D: Disk> Observation<'_, D> {
             if next.name.is_reserved() && next.row.is_none() {
                 if next.kind == Some(FileKind::File) && is_leftover(&next.name) {
                     self.leftover(handle, &frame.directory, &next.name)?;
+                } else if !(frame.directory.is_root() && next.name == work_name(WORK_INSIDE)) {
+                    self.unlist(&frame.directory.join(&next.name), Unlisted::Reserved);
                 }
                 continue;
             }
