@@ -5,7 +5,7 @@
 //!
 //! State: the lock on the state directory, and what this run has made.
 //!
-//! Invariants: where a cluster is, nothing is touched; what fails before [`Newcomer::settle`] leaves
+//! Invariants: where a cluster is or was, nothing is touched; what fails before [`Newcomer::settle`] leaves
 //! nothing behind but, where the origin may know it already, the key; the commit to the ordered
 //! store comes last: before it there is no cluster here, after it all is in place.
 
@@ -17,7 +17,7 @@ use mirrormesh_gossip::SecretKey;
 use super::address::{Addresses, host_name};
 use super::failure::{Failure, exit};
 use super::output::Output;
-use crate::core::join::has_cluster;
+use crate::core::join;
 use crate::daemon::config::{Config, ConfigError};
 use crate::daemon::disk::OrderedStore;
 use crate::daemon::lock::{Lock, LockError};
@@ -52,6 +52,7 @@ pub(crate) struct Newcomer {
     /// Where others reach it.
     pub(crate) advertise: String,
     made: Made,
+    store: OrderedStore,
     /// Given back last.
     _lock: Lock,
 }
@@ -93,6 +94,9 @@ impl Newcomer {
             other => other?,
         };
         refuse_cluster(state)?;
+        made.note_file(places::store_path(state));
+        let store = OrderedStore::open(&places::store_path(state)).map_err(in_store)?;
+        store.commit(join::begin(), true).map_err(in_store)?;
         if new_key {
             made.note_file(state.join(key::KEY_FILE));
             key::write(state, &secret)?;
@@ -109,7 +113,7 @@ impl Newcomer {
         config.listen = Some(addresses.listen);
         config.advertise = Some(addresses.advertise.clone());
         let (state, advertise) = (state.to_owned(), addresses.advertise);
-        Ok(Newcomer { state, secret, config, name, advertise, made, _lock: lock })
+        Ok(Newcomer { state, secret, config, name, advertise, made, store, _lock: lock })
     }
 
     /// From here on the key stays, whatever happens: the origin may know it.
@@ -118,31 +122,42 @@ impl Newcomer {
     }
 
     /// Makes the node.
-    pub(crate) fn settle(mut self, batch: Batch) -> Result<(), Failure> {
-        let store = places::store_path(&self.state);
+    pub(crate) fn settle(mut self, mut batch: Batch) -> Result<(), Failure> {
         self.made.note_file(Config::path(&self.state));
-        self.made.note_file(store.clone());
         self.config.store(&self.state)?;
-        let store =
-            OrderedStore::open(&store).map_err(|error| Failure::failed(error.to_string()))?;
-        store.commit(batch, true).map_err(|error| Failure::failed(error.to_string()))?;
+        join::end(&mut batch);
+        self.store.commit(batch, true).map_err(in_store)?;
         self.made.keep();
         Ok(())
     }
 }
 
-/// Fails where a cluster is.
+fn in_store(error: impl std::fmt::Display) -> Failure {
+    Failure::failed(error.to_string())
+}
+
+/// Fails where a cluster is, and where a node is that lost its store.
 fn refuse_cluster(state: &Path) -> Result<(), Failure> {
     let path = places::store_path(state);
-    if !path.exists() {
-        return Ok(());
+    let is_node = key::exists(state) && Config::path(state).exists();
+    if !places::has_store(state) {
+        return if is_node { Err(store_is_gone(state)) } else { Ok(()) };
     }
     // One that cannot be opened is in use, or damaged: not a place for another cluster.
     let Ok(store) = OrderedStore::open(&path) else { return Err(cluster_is_here(state)) };
-    if has_cluster(|name| store.get(Table::State, name).ok().flatten()) {
+    let get = |name: &[u8]| store.get(Table::State, name).ok().flatten();
+    if join::has_cluster(get) {
         return Err(cluster_is_here(state));
     }
+    if is_node && !join::has_begun(get) {
+        return Err(store_is_gone(state));
+    }
     Ok(())
+}
+
+fn store_is_gone(state: &Path) -> Failure {
+    let message = format!("{} belongs to a node whose store is gone or empty", state.display());
+    Failure::new(exit::CLUSTER, message).hint(places::STORE_GONE)
 }
 
 fn cluster_is_here(state: &Path) -> Failure {

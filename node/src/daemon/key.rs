@@ -44,6 +44,11 @@ pub enum KeyFileError {
     },
 }
 
+/// Whether a state directory has a file for a key.
+pub fn exists(state: &Path) -> bool {
+    state.join(KEY_FILE).exists()
+}
+
 /// Reads the key of a state directory.
 ///
 /// # Errors

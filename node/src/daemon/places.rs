@@ -129,6 +129,9 @@ pub fn store_path(state: &Path) -> PathBuf {
     state.join(STORE_FILE)
 }
 
+/// What to do about a store that is gone.
+pub const STORE_GONE: &str = "restore it, or remove the state directory and join again";
+
 /// Whether a state directory has an ordered store. An empty file is what an `init` or `join` that
 /// was interrupted left.
 pub fn has_store(state: &Path) -> bool {

@@ -51,7 +51,7 @@ pub fn run(options: RunOptions) -> Result<(), RunError> {
     let config = Config::load(state).map_err(|error| RunError::in_state(state, error.into()))?;
     let secret = key::read(state).map_err(|error| RunError::in_state(state, error.into()))?;
     if !places::has_store(state) {
-        return Err(RunError::no_cluster());
+        return Err(RunError::store_is_gone(state));
     }
     log::start(config.log_format, options.print.clone());
     limits::raise_open_files();

@@ -166,8 +166,8 @@ const DAMAGES: &[Damage] = &[
     ("the start of a store", |state| shorten(&state.join("store.redb"), 500), 1, "store"),
     ("a store with a hole", |state| hole(&state.join("store.redb"), 4_096), 1, "store"),
     ("a store without a head", |state| hole(&state.join("store.redb"), 0), 1, "store"),
-    ("an empty store", |state| write(&state.join("store.redb"), ""), 10, "no cluster"),
-    ("no store", |state| gone(&state.join("store.redb")), 10, "no cluster"),
+    ("an empty store", |state| write(&state.join("store.redb"), ""), 1, "store"),
+    ("no store", |state| gone(&state.join("store.redb")), 1, "store"),
 ];
 
 fn noise(path: &Path) {
@@ -208,6 +208,10 @@ fn a_damaged_state_is_told_and_left_alone() {
         assert_ne!(damaged, whole, "{name}");
         remark(name);
         refused(origin.cli(&["run"]), *code, word);
+        if name.contains("store") {
+            // It is a node all the same, and not a place for another cluster.
+            refused(origin.init(&[]), 10, "belongs to a node");
+        }
         let mut found = files(&origin.state());
         if !name.contains("store") || name.contains("hole") {
             // One that can be opened at first is marked as open by redb.
@@ -268,7 +272,12 @@ fn questions_about_nobody() {
     refused(origin.cli(&["wait", "--members", "nobody"]), 12, "nobody");
     refused(origin.cli(&["remove", "nobody"]), 12, "nobody");
     refused(origin.cli(&["diff", "origin", "nobody"]), 12, "nobody");
-    refused(origin.cli(&["kept", "restore", "7"]), 12, "");
+    for verb in ["restore", "show", "drop"] {
+        refused(origin.cli(&["kept", verb, "7"]), 12, "nothing kept has the number 7");
+    }
+    let said = origin.cli(&["kept", "drop", "--all"]);
+    assert!(said.stderr.contains("nothing is kept"), "{}", said.stderr);
+    said.done();
     refused(farm.replica().cli(&["token"]), 12, "not the origin");
     refused(farm.replica().cli(&["remove", "origin"]), 12, "not the origin");
     let id = origin.status()["node"]["id"].as_str().unwrap().to_owned();

@@ -65,10 +65,15 @@ impl RunError {
     pub(super) fn in_state(state: &Path, error: RunError) -> RunError {
         if error.exit == NO_CLUSTER && places::has_store(state) {
             let message = format!("{KEY_FILE} or {CONFIG_FILE} is gone from {}", state.display());
-            return RunError::failed(message)
-                .hint("restore it, or remove the state directory and join again");
+            return RunError::failed(message).hint(places::STORE_GONE);
         }
         error
+    }
+
+    /// A key and settings are here, and no store.
+    pub(super) fn store_is_gone(state: &Path) -> RunError {
+        let message = format!("the store in {} is gone or empty", state.display());
+        RunError::failed(message).hint(places::STORE_GONE)
     }
 
     /// Exit code 10.
