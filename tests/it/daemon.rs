@@ -22,3 +22,4 @@ mod shapes;
 mod slow;
 mod watching;
 mod writers;
+mod yesterday;

@@ -19,7 +19,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::farm_command::{
-    PATIENCE, PAUSE, Said, ends, free_address, program, program_in, remark, run,
+    PATIENCE, PAUSE, Said, ends, eventually, free_address, program, program_in, remark, run,
 };
 use crate::farm_walk::{differences, walk};
 
@@ -205,6 +205,32 @@ impl Node {
     pub(crate) fn reload(&self) {
         let daemon = self.daemon.as_ref().expect("it runs");
         kill_process(Pid::from_child(daemon), Signal::HUP).unwrap();
+    }
+
+    /// Stops the daemon where it is, until [`Node::go_on`].
+    #[track_caller]
+    pub(crate) fn pause(&self) {
+        let daemon = self.daemon.as_ref().expect("it runs");
+        kill_process(Pid::from_child(daemon), Signal::STOP).unwrap();
+        let threads = format!("/proc/{}/task", daemon.id());
+        eventually("all threads stand", || {
+            fs::read_dir(&threads).unwrap().all(|thread| {
+                let stat = fs::read_to_string(thread.unwrap().path().join("stat"));
+                stat.is_ok_and(|stat| stat.contains(") T "))
+            })
+        });
+    }
+
+    /// Lets a daemon go on that was paused.
+    #[track_caller]
+    pub(crate) fn go_on(&self) {
+        let daemon = self.daemon.as_ref().expect("it runs");
+        kill_process(Pid::from_child(daemon), Signal::CONT).unwrap();
+    }
+
+    /// Whether a daemon was started and not ended since.
+    pub(crate) fn runs(&self) -> bool {
+        self.daemon.is_some()
     }
 
     /// Waits until the daemon ends by itself.

@@ -66,6 +66,8 @@ pub(crate) enum Then {
     Sequence(u64),
     /// A block of heartbeat numbers may be used.
     Heartbeats(u64),
+    /// What an origin has in common with all it published is stored.
+    Lineage,
     /// The docroot equals the head at this position.
     InLine((u64, u64)),
     /// A changed document is in force: whoever waits for it is told.

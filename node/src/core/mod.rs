@@ -26,6 +26,7 @@ pub mod note;
 mod operator;
 mod peers;
 mod publish;
+mod regain;
 mod replica;
 mod returning;
 mod review;

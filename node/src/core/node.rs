@@ -393,6 +393,7 @@ impl Node {
             match then {
                 Then::Sequence(upper) => self.sequence.made_durable(upper),
                 Then::Heartbeats(upper) => self.heartbeats.made_durable(upper),
+                Then::Lineage => self.lineage_stored(),
                 Then::InLine(position) => self.in_line(position),
                 Then::Changed(AfterChange::Nothing) => {}
                 Then::Changed(AfterChange::Joined(connection)) => self.tell_joined(connection),

@@ -159,7 +159,7 @@ impl Node {
 
     fn confirm(&mut self, id: CommandId, list: bool) {
         let mut lines = Vec::new();
-        if let Some(held) = self.brake.view() {
+        if let Some(held) = self.held_view() {
             let member = self.name_of(&self.id);
             lines.push(HoldLine { member, reason: held.reason, deletes: held.deletes });
         } else if self.is_origin() {
@@ -167,6 +167,8 @@ impl Node {
         }
         if !list && self.brake.holds() {
             self.confirm_hold();
+        } else if !list && self.regaining_view().is_some() {
+            self.confirm_regaining();
         } else if !list && !lines.is_empty() {
             self.confirm_drop();
         }

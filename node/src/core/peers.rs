@@ -72,8 +72,6 @@ pub(crate) struct Peer {
     pub(crate) document: Option<Hash>,
     /// Whether somebody else (the origin) says it is alive.
     pub(crate) said_alive: bool,
-    /// Whether this node, an origin, has learnt since its start which head the member knew.
-    pub(crate) spoken: bool,
     /// How often an answer of it did not come, or was of no use.
     failures: u32,
     /// How often in a row it was given up because an answer did not get on.

@@ -9,7 +9,6 @@
 //! the tree may leave before it is durable itself, one that changes the document may not.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use bytes::Bytes;
 use mirrormesh_gossip::{Document, Heartbeat, Instant, Publish as NewHead, Sequence};
@@ -20,6 +19,7 @@ use super::event::{ConnectionId, Effect};
 use super::jobs::{Purpose, Then};
 use super::node::Node;
 use super::note::Note;
+use super::regain::Regaining;
 use super::returning::Returning;
 use super::review::Review;
 use super::state;
@@ -124,7 +124,7 @@ impl Node {
         self.reserve_numbers();
         self.advance_returning();
         self.advance_joins();
-        self.advance_unremembered();
+        self.advance_regaining();
         if self.transfer.takes_back() {
             self.advance_transfer();
         }
@@ -166,7 +166,10 @@ impl Node {
             && self.publish.caught_up
             && !self.publish.unspoken
             && !self.publish.returning.forked
+            && !self.publish.document_changes.is_empty()
             && self.may_change_document()
+            && self.guards_lineage()
+            && self.may_sign()
             && let Some(change) = self.publish.document_changes.pop_front()
         {
             self.publish_document(change);
@@ -178,8 +181,12 @@ impl Node {
     /// everybody back to that.
     fn has_caught_up(&self) -> bool {
         let Some(published) = self.published_tree() else { return true };
+        let returning = &self.publish.returning;
+        if returning.regains.as_ref().is_some_and(Regaining::is_published) {
+            return true;
+        }
         let is_published = self.watching.scanned && published.root == self.current.root;
-        !self.publish.returning.is_open() && (is_published || self.brake.holds())
+        !returning.is_open() && (is_published || self.brake.holds())
     }
 
     fn publish_tree_next(&mut self) {
@@ -204,6 +211,9 @@ impl Node {
             || self.watching.switched
             || !self.brake_lets_publish(self.current.files)
         {
+            return;
+        }
+        if !self.guards_lineage() || !self.may_sign() {
             return;
         }
         let Some(published) = published else { return self.publish_tree(None) };
@@ -333,7 +343,6 @@ impl Node {
         let from = before.map_or(Tree::empty().root, |tree| tree.root);
         let position = publication.head.position();
         journal_append(&mut batch, position, from, tree.root, head.clone(), delta.clone());
-        self.publish.returning.published(publication.head.seq, publication.signed.hash());
         self.keep_root(tree.root);
         if has_document {
             state::remove(&mut batch, state::DRAFT);
@@ -533,6 +542,7 @@ impl Node {
     pub(super) fn start_collect(&mut self) {
         let mut roots: Vec<Hash> = self.publish.recent_roots.iter().copied().collect();
         roots.push(self.current.root);
+        roots.extend(self.publish.returning.root_in_use());
         roots.extend(self.follow.target.map(|tree| tree.root));
         roots.extend(self.published_tree().map(|tree| tree.root));
         roots.extend(self.equalled_tree().map(|tree| tree.root));
@@ -545,6 +555,3 @@ impl Node {
         }
     }
 }
-
-/// How long returning may wait for others.
-pub(super) const RETURN_WAIT: Duration = Duration::from_secs(1);

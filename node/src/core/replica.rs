@@ -5,6 +5,7 @@ use std::time::Duration;
 use mirrormesh_merkle::Tree;
 
 use super::node::Node;
+use super::view::HeldView;
 
 impl Node {
     pub(super) fn advance_replica(&mut self) {
@@ -54,6 +55,11 @@ impl Node {
     pub(super) fn equalled_tree(&self) -> Option<Tree> {
         let head = self.follow.applied.as_ref()?;
         Some(Tree { root: head.root, files: head.files, bytes: head.bytes })
+    }
+
+    /// What is held, for people.
+    pub(super) fn held_view(&self) -> Option<HeldView> {
+        self.brake.view().or_else(|| self.regaining_view())
     }
 
     /// The newest head that was brought in line but for paths in error.

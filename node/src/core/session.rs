@@ -176,6 +176,10 @@ impl Node {
         if own < theirs || must_show {
             self.ask_head(connection, 0);
         }
+        if self.publish.returning.regains.is_some() {
+            // It may serve what nobody did.
+            self.transfer.retry_now(self.now);
+        }
         self.look_at_lost();
         if peer == *self.authority.origin() {
             self.ask_only(connection);
@@ -325,7 +329,7 @@ impl Node {
                 .take(REPORT_ERRORS)
                 .map(|(path, reason)| (path.as_bytes().to_vec().into(), reason.clone()))
                 .collect(),
-            held: self.brake.view().map(|held| (held.reason, held.deletes)),
+            held: self.held_view().map(|held| (held.reason, held.deletes)),
         }
         .bounded()
     }

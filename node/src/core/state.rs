@@ -39,6 +39,8 @@ pub(crate) const REVIEW: &str = "core/review";
 pub(crate) const BOOT: &str = "core/boot";
 /// Everything published up to this wall time is durable (8 bytes, big-endian).
 pub(crate) const DURABLE_UNTIL: &str = "core/durable-until";
+/// What an origin has in common with all it published, while members are unheard.
+pub(crate) const LINEAGE: &str = "core/lineage";
 
 /// Sets a value of the state.
 pub(crate) fn put(batch: &mut Batch, name: &str, value: impl Into<Bytes>) {

@@ -60,7 +60,7 @@ impl Node {
                 .collect(),
             set_aside: self.kept.0,
             set_aside_bytes: self.kept.1,
-            held: self.brake.view(),
+            held: self.held_view(),
             errors: self
                 .transfer
                 .errors

@@ -22,6 +22,7 @@ use super::jobs::Purpose;
 use super::large::{Large, MAX_LARGE_WAITING};
 use super::node::{MAX_LEFT_OUT, Node};
 use super::note::Note;
+use super::regain::Regaining;
 use crate::store::{
     Applied, Apply, Depth, Done, Inline, Job, JobError, KeptReason, Parcel, Phase, Plan, PlanCursor,
 };
@@ -315,12 +316,23 @@ impl Node {
     /// while it takes entries back.
     pub(super) fn wanted_tree(&self) -> Option<Tree> {
         if self.is_origin() {
-            if self.publish.returning.rolled_back.is_some() {
-                return self.publish.returning.forgotten.or_else(|| self.published_tree());
-            }
-            return self.transfer.takes_back().then(|| self.published_tree()).flatten();
+            let regains = self.publish.returning.regains.as_ref();
+            let regains = regains.filter(|it| it.takes_entries() && !self.transfer.takes_back());
+            let forgotten = regains.and_then(Regaining::forgotten);
+            let wanted = regains.is_some() || self.transfer.takes_back();
+            return wanted.then(|| forgotten.or_else(|| self.published_tree())).flatten();
         }
         self.follow.target
+    }
+
+    /// Whether an origin takes back entries of a forgotten head.
+    fn regains_entries(&self) -> bool {
+        self.publish.returning.regains.as_ref().is_some_and(Regaining::takes_entries)
+    }
+
+    /// The tree that tells edits of an origin from what it takes back.
+    fn unedited_since(&self) -> Option<Tree> {
+        self.publish.returning.lineage.tree.filter(|_| self.is_origin() && self.regains_entries())
     }
 
     fn begin_pass(&mut self, target: Tree) -> bool {
@@ -330,8 +342,8 @@ impl Node {
             self.transfer.retries = 0;
             self.transfer.errors.clear();
             self.transfer.errors_more = 0;
-            if self.publish.returning.rolled_back.is_some() {
-                self.rollback_settled();
+            if self.regains_entries() {
+                self.regained();
             }
             return false;
         }
@@ -343,7 +355,7 @@ impl Node {
         self.transfer.begin(Pass {
             cursor: Some(PlanCursor { phase: Phase::Add, after: None }),
             only,
-            unedited_since: self.publish.returning.rolled_back,
+            unedited_since: self.unedited_since().filter(|_| !takes_back),
             ..Pass::new(target, self.current.root, self.now)
         });
         true
@@ -558,11 +570,12 @@ impl Node {
             return;
         }
         let Some(pass) = self.transfer.pass.take() else { return };
-        let only = pass.only.is_some() || pass.unedited_since.is_some();
-        if pass.unedited_since.is_some() {
-            self.rollback_settled();
-        }
+        let only = pass.only.is_some();
         self.transfer.take_errors(pass.looks, only);
+        if pass.unedited_since.is_some() {
+            self.transfer.pending = (0, 0);
+            return self.regaining_passed(pass.looks);
+        }
         if self.transfer.errors.is_empty() {
             self.transfer.asked_in_vain = 0;
         } else if self.is_origin() {

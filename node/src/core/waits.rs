@@ -49,6 +49,15 @@ impl Waits {
         self.waits.values().map(|waiting| waiting.deadline).min()
     }
 
+    /// What was settled is not any more.
+    pub(super) fn settle_again(&mut self) {
+        for waiting in self.waits.values_mut() {
+            if matches!(waiting.stage, Stage::Members(_)) {
+                waiting.stage = Stage::Settle;
+            }
+        }
+    }
+
     pub(super) fn cancel(&mut self, id: CommandId) {
         self.waits.remove(&id);
     }
@@ -116,7 +125,9 @@ impl Node {
             }
             Stage::Settle => self.settled_seq().map(Stage::Members),
             Stage::Members(seq) => {
-                if self.laggards(&waiting.scope, seq).is_empty() {
+                // What a member says before it has shown its head is of another line.
+                let awaits = self.publish.returning.is_open();
+                if !awaits && self.laggards(&waiting.scope, seq).is_empty() {
                     let (errors, more) = self.error_lines(&waiting.scope);
                     if self.is_origin() && waiting.scope != WaitScope::Own {
                         // Whoever asks another member from now on is told the same.
@@ -208,7 +219,7 @@ impl Node {
             Stage::Members(seq) => self.laggards(&waiting.scope, seq),
             Stage::Barrier(_) => vec!["this node: the watcher does not answer".into()],
             Stage::Observe(_) | Stage::Settle => {
-                let reason = match self.brake.view() {
+                let reason = match self.held_view() {
                     Some(held) => held.reason,
                     None if matches!(waiting.stage, Stage::Observe(_)) => {
                         "still looking for changes".into()

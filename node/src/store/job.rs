@@ -124,7 +124,7 @@ pub enum Done {
     Stage(Staged),
     Persist,
     Disown(Tree),
-    TakeUp(Tree),
+    TakeUp(TakenUp),
     MakeDelta(MadeDelta),
     ServeNodes(Bytes),
     ServeSince(Since),

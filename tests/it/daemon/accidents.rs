@@ -15,7 +15,7 @@ use crate::farm_walk::{differences, walk};
 
 const FILES: usize = 60;
 
-fn farm() -> Farm {
+pub(super) fn farm() -> Farm {
     let mut farm = Farm::founded(&[], |docroot| site(docroot, 4, FILES / 4));
     farm.add();
     farm.converges();
@@ -34,13 +34,13 @@ fn skipped(why: &str) {
 
 /// Puts a copy of a directory at `to`, all times kept.
 #[track_caller]
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     assert!(quiet(Command::new("cp").arg("-a").arg(from).arg(to)), "{}", from.display());
 }
 
 /// Makes a directory's content that of a copy; the directory stays the same one.
 #[track_caller]
-fn restore(copy: &Path, directory: &Path) {
+pub(super) fn restore(copy: &Path, directory: &Path) {
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
@@ -223,178 +223,6 @@ fn replicas_that_come_late_still_serve_all_that_a_power_cut_damaged() {
     farm.converges();
     assert!(differences(&whole, &walk(&farm.origin().docroot())).is_empty());
     assert_eq!(farm.replica().status()["node"]["set_aside"], 0);
-}
-
-// ------------------------------------------------------------------ yesterday
-
-/// A farm with a history of two days; yesterday's state and docroot of the origin lie aside, and
-/// the origin is down.
-fn two_days() -> (Farm, PathBuf, PathBuf) {
-    let mut farm = farm();
-    write(&farm.origin().path("doomed.html"), "only yesterday");
-    for page in 0..10 {
-        write(&farm.origin().path(format!("section-1/page-{page}.html")), "yesterday");
-    }
-    farm.converges();
-    farm.origin_mut().stop();
-    let (state, docroot) = (farm.directory().join("state-1"), farm.directory().join("www-1"));
-    copy(&farm.origin().state(), &state);
-    copy(&farm.origin().docroot(), &docroot);
-    farm.origin_mut().start();
-    fs::remove_file(farm.origin().path("doomed.html")).unwrap();
-    for page in 0..10 {
-        write(&farm.origin().path(format!("section-1/page-{page}.html")), format!("today {page}"));
-    }
-    write(&farm.origin().path("new/today.html"), "today");
-    let (from, to) = ("section-2/page-0.html", "new/moved.html");
-    fs::rename(farm.origin().path(from), farm.origin().path(to)).unwrap();
-    farm.converges();
-    farm.origin_mut().stop();
-    (farm, state, docroot)
-}
-
-fn put_state_back(farm: &Farm, state: &Path) {
-    fs::remove_dir_all(farm.origin().state()).unwrap();
-    copy(state, &farm.origin().state());
-}
-
-#[test]
-fn an_origin_restored_to_yesterday_publishes_nothing_of_yesterday() {
-    let (mut farm, state, docroot) = two_days();
-    let mut today = walk(&farm.replica().docroot());
-    put_state_back(&farm, &state);
-    restore(&docroot, &farm.origin().docroot());
-    // What was edited since is an edit, whatever else is going on.
-    write(&farm.origin().path("section-3/page-0.html"), "edited after it was put back");
-    farm.origin_mut().start();
-    farm.converges();
-    let name = b"section-3/page-0.html".to_vec();
-    assert_eq!(
-        fs::read(farm.replica().path("section-3/page-0.html")).unwrap(),
-        b"edited after it was put back"
-    );
-    let mut now = walk(&farm.replica().docroot());
-    assert!(today.remove(&name).is_some() && now.remove(&name).is_some());
-    let found = differences(&today, &now);
-    assert!(found.is_empty(), "{found:?}");
-    assert_eq!(farm.replica().refused("equivocation"), 0);
-    // And it goes on.
-    write(&farm.origin().path("later.html"), "later");
-    farm.converges();
-    farm.origin_mut().stop();
-    farm.origin_mut().start();
-    write(&farm.origin().path("later.html"), "much later");
-    farm.converges();
-}
-
-#[test]
-fn an_origin_whose_state_alone_is_of_yesterday_publishes_nothing_new() {
-    let (mut farm, state, _) = two_days();
-    let today = walk(&farm.replica().docroot());
-    put_state_back(&farm, &state);
-    farm.origin_mut().start();
-    farm.converges();
-    assert!(differences(&today, &walk(&farm.replica().docroot())).is_empty());
-    assert_eq!(farm.replica().refused("equivocation"), 0);
-    assert_eq!(farm.replica().status()["node"]["set_aside"], 0);
-    write(&farm.origin().path("later.html"), "later");
-    farm.converges();
-}
-
-/// A farm whose origin has published two heads today, a page and an exclude; yesterday's state and
-/// docroot lie aside, both daemons are down.
-fn two_heads_today() -> (Farm, PathBuf, PathBuf) {
-    let mut farm = farm();
-    farm.origin_mut().stop();
-    let (state, docroot) = (farm.directory().join("state-1"), farm.directory().join("www-1"));
-    copy(&farm.origin().state(), &state);
-    copy(&farm.origin().docroot(), &docroot);
-    farm.origin_mut().start();
-    write(&farm.origin().path("section-1/page-0.html"), "today");
-    farm.converges();
-    farm.origin().cli(&["config", "set", "excludes", "[\"cache/\"]"]).done();
-    farm.converges();
-    farm.origin_mut().stop();
-    farm.replica_mut().stop();
-    (farm, state, docroot)
-}
-
-fn seq(farm: &Farm) -> u64 {
-    farm.origin().status()["node"]["seq"].as_u64().unwrap()
-}
-
-/// The origin has published these many heads over yesterday before the replica came.
-#[track_caller]
-fn today_comes_back_beside(edits: usize) {
-    let (mut farm, state, docroot) = two_heads_today();
-    put_state_back(&farm, &state);
-    restore(&docroot, &farm.origin().docroot());
-    farm.origin_mut().start();
-    for edit in 0..edits {
-        let before = seq(&farm);
-        write(&farm.origin().path("section-2/page-0.html"), format!("edited {edit} times"));
-        farm.origin()
-            .until("it publishes", |status| status["node"]["seq"].as_u64().unwrap() > before);
-    }
-    farm.replica_mut().start();
-    farm.converges();
-    let read = |name| fs::read_to_string(farm.replica().path(name)).unwrap();
-    assert_eq!(read("section-1/page-0.html"), "today");
-    assert_eq!(read("section-2/page-0.html"), format!("edited {} times", edits - 1));
-    assert!(farm.origin().cli(&["config", "show"]).done().contains("cache/"));
-    assert_eq!(farm.replica().refused("equivocation"), 0);
-    assert_eq!(farm.replica().status()["node"]["set_aside"], 0);
-    write(&farm.origin().path("later.html"), "later");
-    farm.converges();
-}
-
-#[test]
-fn today_comes_back_to_an_origin_of_yesterday_that_published_fewer_heads_alone() {
-    today_comes_back_beside(1);
-}
-
-#[test]
-fn today_comes_back_to_an_origin_of_yesterday_that_published_as_many_heads_alone() {
-    today_comes_back_beside(2);
-}
-
-#[test]
-fn today_comes_back_to_an_origin_of_yesterday_that_published_more_heads_alone() {
-    today_comes_back_beside(4);
-}
-
-#[test]
-fn an_origin_whose_state_is_of_yesterday_and_that_published_alone_contradicts_nobody() {
-    let mut farm = farm();
-    farm.origin_mut().stop();
-    let state = farm.directory().join("state-1");
-    copy(&farm.origin().state(), &state);
-    farm.origin_mut().start();
-    write(&farm.origin().path("section-1/page-0.html"), "today");
-    farm.converges();
-    let today = walk(&farm.replica().docroot());
-    farm.origin_mut().stop();
-    farm.replica_mut().stop();
-    put_state_back(&farm, &state);
-    let before = walk(&farm.origin().docroot());
-    farm.origin_mut().start();
-    farm.origin().cli(&["wait", "--live", "--timeout", "60s"]).done();
-    farm.replica_mut().start();
-    farm.converges();
-    assert!(differences(&today, &walk(&farm.replica().docroot())).is_empty());
-    assert!(differences(&before, &walk(&farm.origin().docroot())).is_empty());
-    assert_eq!(farm.replica().refused("equivocation"), 0);
-    assert_eq!(farm.replica().status()["node"]["set_aside"], 0);
-}
-
-#[test]
-fn a_docroot_alone_put_back_is_an_edit() {
-    let (mut farm, _, docroot) = two_days();
-    let yesterday = walk(&docroot);
-    restore(&docroot, &farm.origin().docroot());
-    farm.origin_mut().start();
-    farm.converges();
-    assert!(differences(&yesterday, &walk(&farm.replica().docroot())).is_empty());
 }
 
 // ------------------------------------------------------------------ mounts

@@ -79,7 +79,7 @@ impl Node {
         match result {
             Ok(Done::WalkStep(WalkStepped::Ask { walk, mut wanted, nodes })) => {
                 self.follow.walked_nodes = nodes;
-                self.take_up_got_on();
+                self.regaining_got_on();
                 wanted.truncate(WALK_NODES);
                 let budget = MAX_CHUNK_BYTES as u32;
                 let request = Request::Nodes { wanted, levels: walk.levels(), budget };
@@ -105,7 +105,7 @@ impl Node {
             return false;
         };
         if question.answer.push(chunk, self.now) {
-            self.take_up_got_on();
+            self.regaining_got_on();
         }
         true
     }

@@ -1,0 +1,331 @@
+//! What a forgotten head published comes back to an origin.
+//!
+//! The head was published by an earlier run of this node and is not in its state: it left before it
+//! was durable, or the disk was rolled back (a copy of yesterday was put back). Its tree comes from
+//! a member. First the index gets it, with a stat that no file has, and the docroot is scanned
+//! again: so what a power cut damaged is known as damage, and what cannot be read stays as it was
+//! published. If the docroot shows something of that head, the rest are edits: there was a crash.
+//! If not, or if the number of the head or its time proves a rollback, every path that still is as
+//! the lineage's tree says takes the entry that the head published; only what was edited since is
+//! published.
+//!
+//! While a proven rollback finds nobody who serves all of it, the node holds: `confirm` lets it
+//! publish what lies there.
+
+use std::time::Duration;
+
+use mirrormesh_gossip::{Document, Head, Instant, NodeId, SignedHead};
+use mirrormesh_merkle::Tree;
+
+use super::jobs::Purpose;
+use super::node::Node;
+use super::note::Note;
+use super::publish::AfterChange;
+use super::view::HeldView;
+use super::wire::Push;
+use crate::store::{Done, Job, JobError, TakeUp};
+
+/// A forgotten head so long after the last durable moment was not forgotten by a crash: what is
+/// committed is flushed soon.
+const ROLLBACK: Duration = Duration::from_secs(60);
+/// So long members may show nothing more of the tree of a forgotten head.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// And so long it may take as a whole: members that feed it nonsense hold up no origin for ever.
+const PATIENCE_MOST: Duration = Duration::from_secs(300);
+
+/// The way of a forgotten head's tree.
+#[derive(Debug)]
+pub(super) struct Regaining {
+    step: Step,
+    /// Who showed the head.
+    from: NodeId,
+    /// Number of the newest such head, and where it stands.
+    position: (u64, u64),
+    /// Its tree, where it is not the tree of the newest head.
+    forgotten: Option<Tree>,
+    /// The disk was rolled back: no crash explains the head.
+    proven: bool,
+    since: Instant,
+    /// When more of its tree was last seen.
+    got_on: Instant,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// Its tree comes from members.
+    Tree,
+    /// The index gets it.
+    Index,
+    /// The docroot is scanned again. Whether entries are taken back after that.
+    Scan { takes: bool },
+    /// Entries are taken back.
+    Pass,
+}
+
+impl Regaining {
+    /// When it ends without a result. Never, if publishing would undo what members have.
+    pub(super) fn gives_up(&self) -> Option<Instant> {
+        let at = (self.got_on + PATIENCE).min(self.since + PATIENCE_MOST);
+        (self.step == Step::Tree && !self.proven).then_some(at)
+    }
+
+    /// Whether entries are taken back now.
+    pub(super) fn takes_entries(&self) -> bool {
+        self.step == Step::Pass
+    }
+
+    /// The tree that is regained, where it is not the published one.
+    pub(super) fn forgotten(&self) -> Option<Tree> {
+        self.forgotten
+    }
+
+    /// Whether the newest head is the one whose tree is regained.
+    pub(super) fn is_published(&self) -> bool {
+        self.step != Step::Tree && self.forgotten.is_none()
+    }
+}
+
+impl Node {
+    /// A head of this origin's own term that is newer than the newest. An earlier run published it.
+    pub(super) fn own_newer_head(
+        &mut self,
+        from: NodeId,
+        signed: SignedHead,
+        head: Head,
+        push: Push,
+    ) {
+        self.sequence.raise_above(head.seq);
+        let returning = &self.publish.returning;
+        let is_late = head.time.0 > returning.durable_until.saturating_add(NANOSECONDS_OF_ROLLBACK);
+        self.regain(from, &head, head.seq >= returning.bound || is_late);
+        self.offer(from, signed, head, push);
+    }
+
+    /// A head of an earlier run has a number that this run gave to another head, or left behind.
+    pub(super) fn contradicted_by_own(
+        &mut self,
+        from: NodeId,
+        signed: SignedHead,
+        head: Head,
+        push: Push,
+    ) {
+        self.publish.returning.forked = true;
+        self.regain(from, &head, true);
+        self.take_forgotten_document(&head, &push);
+        self.offer(from, signed, head, push);
+    }
+
+    fn regain(&mut self, from: NodeId, head: &Head, proven: bool) {
+        let now = self.now;
+        self.waits.settle_again();
+        let position = head.position();
+        let regains = self.publish.returning.regains.get_or_insert(Regaining {
+            step: Step::Tree,
+            from,
+            position,
+            forgotten: None,
+            proven: false,
+            since: now,
+            got_on: now,
+        });
+        regains.step = Step::Tree;
+        regains.position = regains.position.max(position);
+        regains.from = from;
+        if proven && !regains.proven {
+            regains.proven = true;
+            // Those of heartbeats are known to nobody who would tell: a clock has gone beyond them.
+            self.heartbeats.raise_above(self.wall.0.max(0) as u64 / 1_000_000_000);
+            self.note(Note::RolledBack { seq: head.seq });
+            let text =
+                format!("this node's state was rolled back: head {} is known elsewhere", head.seq);
+            self.warnings.insert("rolled-back", text);
+        }
+    }
+
+    /// The document of a forgotten head is published again, unless it was changed since.
+    fn take_forgotten_document(&mut self, head: &Head, push: &Push) {
+        let own = self.authority.head().map(|head| head.document);
+        if own == Some(head.document) {
+            return;
+        }
+        let bytes =
+            push.document.as_ref().filter(|bytes| Document::hash_of(bytes) == head.document);
+        let document = bytes.and_then(|bytes| Document::decode(bytes).ok());
+        if own == Some(self.publish.returning.lineage.document)
+            && let (Some(mut draft), Some(own)) = (document, self.document_draft())
+        {
+            draft.version = own.version;
+            own.revoked.iter().for_each(|key| draft.revoke(*key));
+            self.change_document(draft, AfterChange::Nothing);
+        } else {
+            let text = "this node's state was rolled back, and the cluster document was changed \
+                        before and after: check `mirrormesh config show` and the members";
+            self.warnings.insert("forgotten-document", text.into());
+        }
+    }
+
+    /// More of what a forgotten head published is here.
+    pub(super) fn regaining_got_on(&mut self) {
+        if let Some(regains) = &mut self.publish.returning.regains {
+            regains.got_on = self.now;
+        }
+    }
+
+    /// The tree of a forgotten head is proved that cannot be the newest head any more.
+    pub(super) fn accept_forgotten(&mut self, head: &Head, tree: Tree) {
+        self.follow.drop_offers(head.position());
+        self.follow.walk_needed = false;
+        self.keep_root(tree.root);
+        self.transfer.target_changed(tree, None, self.current.root, self.now);
+        if let Some(regains) = &mut self.publish.returning.regains {
+            regains.forgotten = Some(tree);
+        }
+    }
+
+    /// Goes on with what a forgotten head published.
+    pub(super) fn advance_regaining(&mut self) {
+        let Some(regains) = &self.publish.returning.regains else { return };
+        if regains.gives_up().is_some_and(|at| at <= self.now) && !self.jobs.is_busy() {
+            // Nobody shows its tree: what the docroot holds is published, as of any origin alone.
+            let from = regains.from;
+            self.publish.returning.hear_again(from);
+            self.publish.returning.regains = None;
+            return self.follow.forget_offers();
+        }
+        match regains.step {
+            Step::Tree => {
+                self.advance_follow();
+                if self.follow.newest_offer().is_none() && self.watching.scanned {
+                    self.take_up();
+                }
+            }
+            Step::Index => {}
+            Step::Scan { takes } => {
+                if !self.watching.scanned {
+                    return;
+                }
+                self.publish.returning.damage = None;
+                if takes {
+                    self.regaining_goes_to(Step::Pass);
+                } else {
+                    self.regained();
+                }
+            }
+            Step::Pass => {
+                if !self.transfer.takes_back() {
+                    self.advance_transfer();
+                }
+            }
+        }
+    }
+
+    fn regaining_goes_to(&mut self, step: Step) {
+        if let Some(regains) = &mut self.publish.returning.regains {
+            regains.step = step;
+        }
+    }
+
+    /// The tree that is being regained.
+    fn regained_tree(&self) -> Option<Tree> {
+        let forgotten = self.publish.returning.regains.as_ref()?.forgotten;
+        forgotten.or_else(|| self.published_tree())
+    }
+
+    fn take_up(&mut self) {
+        let (Some(published), Some(before)) =
+            (self.regained_tree(), self.publish.returning.lineage.tree)
+        else {
+            return;
+        };
+        if self.jobs.is_busy() {
+            return;
+        }
+        let batch = std::mem::take(&mut self.follow.before);
+        self.persist(batch, false, Vec::new());
+        self.regaining_goes_to(Step::Index);
+        let job = TakeUp { before, current: self.current, published };
+        self.jobs.start(Job::TakeUp(job), Purpose::TakeUp, &mut self.out);
+    }
+
+    pub(super) fn took_up(&mut self, result: Result<Done, JobError>) {
+        let mut shows = true;
+        if let Ok(Done::TakeUp(taken)) = result {
+            self.current = taken.tree;
+            self.unflushed.get_or_insert(self.now);
+            shows = taken.shows;
+        }
+        let Some(regains) = &mut self.publish.returning.regains else { return };
+        if regains.step != Step::Index {
+            // A newer one has come meanwhile.
+            return;
+        }
+        regains.step = Step::Scan { takes: regains.proven || !shows };
+        let seq = regains.position.1;
+        self.note(Note::TakenUp { seq });
+        if let Some(tree) = self.regained_tree() {
+            self.brake.remember(self.now, tree.files);
+        }
+        self.watching.begin_again();
+        self.look_at_everything();
+    }
+
+    /// A pass that takes entries back is over.
+    pub(super) fn regaining_passed(&mut self, looks: bool) {
+        let failed = !self.transfer.errors.is_empty() || self.transfer.errors_more > 0;
+        if !failed && !looks && self.transfer.large.is_empty() {
+            self.regained();
+        } else {
+            self.transfer.pause_retry(self.now);
+        }
+    }
+
+    /// All that the head published is here, or was edited since.
+    pub(super) fn regained(&mut self) {
+        let tree = self.regained_tree();
+        self.end_regaining(tree);
+    }
+
+    fn end_regaining(&mut self, tree: Option<Tree>) {
+        let Some(regains) = self.publish.returning.regains.take() else { return };
+        let lineage = &mut self.publish.returning.lineage;
+        lineage.position = lineage.position.max(regains.position);
+        lineage.tree = tree.or(lineage.tree);
+        self.warnings.remove("rolled-back");
+        self.store_lineage();
+        if self.published_tree().is_some_and(|tree| tree.root == self.current.root) {
+            // Nothing is to be published.
+            self.settle_in_line();
+        }
+    }
+
+    /// What is held because nobody serves all that a forgotten head published, for people.
+    pub(super) fn regaining_view(&self) -> Option<HeldView> {
+        let regains = self.publish.returning.regains.as_ref().filter(|it| it.proven)?;
+        let fails = !self.transfer.errors.is_empty() || self.transfer.errors_more > 0;
+        let waits = match regains.step {
+            Step::Tree => regains.got_on + PATIENCE <= self.now,
+            Step::Pass => fails || self.peers.live().next().is_none(),
+            Step::Index | Step::Scan { .. } => false,
+        };
+        waits.then(|| HeldView {
+            reason: format!(
+                "this node's disk was rolled back, and no member serves all that head {} \
+                 published: it is taken back when one does; `confirm` publishes what lies here",
+                regains.position.1
+            ),
+            deletes: 0,
+        })
+    }
+
+    /// An operator wants what lies here published.
+    pub(super) fn confirm_regaining(&mut self) {
+        self.follow.forget_offers();
+        self.abandon_pass();
+        self.transfer.errors.clear();
+        self.transfer.errors_more = 0;
+        self.end_regaining(None);
+    }
+}
+
+/// [`ROLLBACK`] as the wall clock counts.
+const NANOSECONDS_OF_ROLLBACK: i64 = ROLLBACK.as_nanos() as i64;
