@@ -4,10 +4,10 @@
 //! was durable, or the disk was rolled back (a copy of yesterday was put back). Its tree comes from
 //! a member. First the index gets it, with a stat that no file has, and the docroot is scanned
 //! again: so what a power cut damaged is known as damage, and what cannot be read stays as it was
-//! published. If the docroot shows something of that head, the rest are edits: there was a crash.
-//! If not, or if the number of the head or its time proves a rollback, every path that still is as
-//! the lineage's tree says takes the entry that the head published; only what was edited since is
-//! published.
+//! published. Then every path that still is as the lineage's tree says takes the entry that the head
+//! published, and only what was edited since is published; but only if the number of the head or
+//! its time proves a rollback, or if the whole docroot is as that tree says. Else there was a crash,
+//! and whatever lies there is an edit.
 //!
 //! While a proven rollback finds nobody who serves all of it, the node holds: `confirm` lets it
 //! publish what lies there.
@@ -54,8 +54,8 @@ pub(super) struct Regaining {
 enum Step {
     /// Its tree comes from members.
     Tree,
-    /// The index gets it.
-    Index,
+    /// The index gets it. Whether entries are taken back later.
+    Index { takes: bool },
     /// The docroot is scanned again. Whether entries are taken back after that.
     Scan { takes: bool },
     /// Entries are taken back.
@@ -67,6 +67,11 @@ impl Regaining {
     pub(super) fn gives_up(&self) -> Option<Instant> {
         let at = (self.got_on + PATIENCE).min(self.since + PATIENCE_MOST);
         (self.step == Step::Tree && !self.proven).then_some(at)
+    }
+
+    /// Where the newest head stands of which anything is regained.
+    pub(super) fn position(&self) -> (u64, u64) {
+        self.position
     }
 
     /// Whether entries are taken back now.
@@ -199,7 +204,7 @@ impl Node {
                     self.take_up();
                 }
             }
-            Step::Index => {}
+            Step::Index { .. } => {}
             Step::Scan { takes } => {
                 if !self.watching.scanned {
                     return;
@@ -232,34 +237,26 @@ impl Node {
     }
 
     fn take_up(&mut self) {
-        let (Some(published), Some(before)) =
-            (self.regained_tree(), self.publish.returning.lineage.tree)
-        else {
-            return;
-        };
-        if self.jobs.is_busy() {
-            return;
-        }
+        let Some(published) = self.regained_tree().filter(|_| !self.jobs.is_busy()) else { return };
+        let Some(regains) = &mut self.publish.returning.regains else { return };
+        let before = self.publish.returning.lineage.tree;
+        let is_as_before = before.is_some_and(|tree| tree.root == self.current.root);
+        regains.step = Step::Index { takes: regains.proven || is_as_before };
         let batch = std::mem::take(&mut self.follow.before);
         self.persist(batch, false, Vec::new());
-        self.regaining_goes_to(Step::Index);
-        let job = TakeUp { before, current: self.current, published };
-        self.jobs.start(Job::TakeUp(job), Purpose::TakeUp, &mut self.out);
+        let job = Job::TakeUp(TakeUp { current: self.current, published });
+        self.jobs.start(job, Purpose::TakeUp, &mut self.out);
     }
 
     pub(super) fn took_up(&mut self, result: Result<Done, JobError>) {
-        let mut shows = true;
-        if let Ok(Done::TakeUp(taken)) = result {
-            self.current = taken.tree;
+        if let Ok(Done::TakeUp(tree)) = result {
+            self.current = tree;
             self.unflushed.get_or_insert(self.now);
-            shows = taken.shows;
         }
         let Some(regains) = &mut self.publish.returning.regains else { return };
-        if regains.step != Step::Index {
-            // A newer one has come meanwhile.
-            return;
-        }
-        regains.step = Step::Scan { takes: regains.proven || !shows };
+        // Else a newer one has come meanwhile.
+        let Step::Index { takes } = regains.step else { return };
+        regains.step = Step::Scan { takes };
         let seq = regains.position.1;
         self.note(Note::TakenUp { seq });
         if let Some(tree) = self.regained_tree() {
@@ -305,7 +302,7 @@ impl Node {
         let waits = match regains.step {
             Step::Tree => regains.got_on + PATIENCE <= self.now,
             Step::Pass => fails || self.peers.live().next().is_none(),
-            Step::Index | Step::Scan { .. } => false,
+            Step::Index { .. } | Step::Scan { .. } => false,
         };
         waits.then(|| HeldView {
             reason: format!(

@@ -241,7 +241,9 @@ impl Node {
         returning.unheard.remove(&peer);
         let head = self.authority.signed_in_term(signed);
         let Some(head) = head.filter(|head| self.is_below_newest(head)) else { return false };
-        if self.publish.returning.lineage.may_lack(head.position()) {
+        let returning = &self.publish.returning;
+        let regained = returning.regains.as_ref().map(Regaining::position);
+        if returning.lineage.may_lack(head.position()) && regained < Some(head.position()) {
             self.contradicted_by_own(peer, signed.clone(), head, push.clone());
         } else if let Some(bytes) = self.newest_push() {
             self.out.push(Effect::Frame { connection, bytes });

@@ -124,7 +124,7 @@ pub enum Done {
     Stage(Staged),
     Persist,
     Disown(Tree),
-    TakeUp(TakenUp),
+    TakeUp(Tree),
     MakeDelta(MadeDelta),
     ServeNodes(Bytes),
     ServeSince(Since),

@@ -4,15 +4,12 @@
 //! names is not known: their rows bear a stat that no file has, so that the next Observe reads
 //! them, judges what a power cut may have damaged, and publishes what was edited. A name that cannot
 //! be read then stays as it was published.
-//!
-//! The docroot was scanned before: whether anything is there as the head published it tells a crash
-//! from a docroot that was put back as a whole.
 
-use mirrormesh_merkle::{Change, Difference, Path, Record, Tree, difference, lookup, update};
+use mirrormesh_merkle::{Change, Difference, Path, Record, Tree, difference, update};
 
 use super::disk::{Disk, Table};
 use super::index::{IndexRow, Seen};
-use super::job::{JobError, TakeUp, TakenUp};
+use super::job::{JobError, TakeUp};
 use super::pending::Pending;
 use super::tree_value::encode_tree;
 use super::{rows, state};
@@ -21,30 +18,7 @@ use super::{rows, state};
 const PAGE: usize = 4_096;
 
 /// Executes the job.
-pub(crate) fn take_up<D: Disk>(job: &TakeUp, disk: &D) -> Result<TakenUp, JobError> {
-    let shows = shows(job, disk)?;
-    Ok(TakenUp { tree: fill(job, disk)?, shows })
-}
-
-/// Whether anything that differs between the trees before and of the head is as in the latter.
-fn shows<D: Disk>(job: &TakeUp, disk: &D) -> Result<bool, JobError> {
-    let pending = Pending::new(disk);
-    let mut after: Option<Path> = None;
-    loop {
-        let (old, new) = (&job.before.root, &job.published.root);
-        let page = difference(&pending, old, new, after.as_ref(), PAGE)?;
-        let Some(last) = page.last() else { return Ok(false) };
-        after = Some(last.path.clone());
-        for Difference { path, new, .. } in page {
-            let now = lookup(&pending, &job.current.root, &path)?;
-            if now.as_ref().map(Record::from) == new {
-                return Ok(true);
-            }
-        }
-    }
-}
-
-fn fill<D: Disk>(job: &TakeUp, disk: &D) -> Result<Tree, JobError> {
+pub(crate) fn take_up<D: Disk>(job: &TakeUp, disk: &D) -> Result<Tree, JobError> {
     let mut tree = job.current;
     let mut after: Option<Path> = None;
     // A name that is another kind of thing now is left to Observe, with all below it.

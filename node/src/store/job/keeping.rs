@@ -29,22 +29,10 @@ pub struct Disown {
 /// A later head of an origin's own that it does not remember: its tree gets what was published.
 #[derive(Debug)]
 pub struct TakeUp {
-    /// What the docroot was known to hold before that head.
-    pub before: Tree,
     /// The current tree.
     pub current: Tree,
     /// The tree of that head.
     pub published: Tree,
-}
-
-/// What TakeUp came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TakenUp {
-    /// The current tree now.
-    pub tree: Tree,
-    /// Whether the docroot shows anything that the head changed: then it was here when that was
-    /// published.
-    pub shows: bool,
 }
 
 /// Makes a delta between two trees.
