@@ -28,6 +28,7 @@ const SETTLE_CAP: Duration = Duration::from_millis(500);
 #[derive(Debug, Clone)]
 struct Waiting {
     due: Instant,
+    /// No later than the first hint that no look has covered yet.
     first: Instant,
     depth: Depth,
     after: Option<Path>,
@@ -100,11 +101,14 @@ impl Dirty {
         Some(waiting)
     }
 
-    /// Replaces everything by one scan of the docroot: so many hints cost more than a scan.
+    /// Replaces everything by one scan of the docroot: so many hints cost more than a scan. It is
+    /// dirty since the oldest of them, which a wait may be for.
     fn collapse(&mut self, now: Instant) {
+        let waiting = self.paths.values().filter(|waiting| !waiting.retry);
+        let first = waiting.map(|waiting| waiting.first).min().unwrap_or(now).min(now);
         self.paths.clear();
         self.due.clear();
-        self.look(Path::root(), Depth::Subtree, now);
+        self.look(Path::root(), Depth::Subtree, first);
     }
 
     /// Takes up to [`MAX_LOOKS`] looks that are due, and since when the oldest waited.

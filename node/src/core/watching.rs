@@ -116,6 +116,30 @@ impl Watching {
         }
     }
 
+    /// Wants a large file hashed that has been dirty since a moment. `false`: too many wait.
+    fn wants_hash(&mut self, path: &Path, since: Instant) -> bool {
+        let is_full = self.hash_queue.len() >= MAX_HASH_QUEUE;
+        match self.hash_queue.get_mut(path) {
+            // What changed first still waits for the same hash.
+            Some(first) => *first = since.min(*first),
+            None if is_full => return false,
+            None => drop(self.hash_queue.insert(path.clone(), since)),
+        }
+        true
+    }
+
+    /// The large file that is hashed next, if one may be. One that is being hashed is not hashed
+    /// twice at a time.
+    fn next_to_hash(&mut self) -> Option<Path> {
+        if self.hashing.len() >= MAX_HASHING {
+            return None;
+        }
+        let path = self.hash_queue.keys().find(|path| !self.hashing.contains_key(*path))?.clone();
+        let since = self.hash_queue.remove(&path)?;
+        self.hashing.insert(path.clone(), since);
+        Some(path)
+    }
+
     /// Whether every change hinted up to `moment` has been observed, as far as this part knows.
     pub(super) fn has_seen(&self, moment: Instant) -> bool {
         let older = |since: &Instant| *since <= moment;
@@ -190,10 +214,8 @@ impl Node {
         if self.watching.has_looked() {
             self.watching.reviews = false;
         }
-        while self.watching.hashing.len() < MAX_HASHING {
-            let Some((path, since)) = self.watching.hash_queue.pop_first() else { break };
+        while let Some(path) = self.watching.next_to_hash() {
             let job = Job::HashFile(HashFile { path: path.clone(), side: self.side() });
-            self.watching.hashing.insert(path.clone(), since);
             self.jobs.start(job, Purpose::HashFile { path }, &mut self.out);
         }
     }
@@ -303,9 +325,7 @@ impl Node {
         self.watching.uncovered |= observed.unwatched > 0;
         self.take_lists(&looks, &observed);
         for path in &observed.large {
-            if self.watching.hash_queue.len() < MAX_HASH_QUEUE {
-                self.watching.hash_queue.insert(path.clone(), oldest);
-            } else {
+            if !self.watching.wants_hash(path, oldest) {
                 self.look_later(path.clone(), oldest);
             }
         }
@@ -317,7 +337,8 @@ impl Node {
             self.dirty.look_from(look, self.now, oldest);
         }
         for path in &observed.vanished {
-            self.watching.vanished.insert(path.clone(), oldest);
+            let since = self.watching.vanished.entry(path.clone()).or_insert(oldest);
+            *since = oldest.min(*since);
             if self.watching.scanning.is_none() || scan_ends {
                 let look = Look { path: path.clone(), depth: Depth::Name, after: None };
                 self.dirty.look_from(look, self.now + VANISHED, oldest);
@@ -425,3 +446,6 @@ impl Node {
         !self.watching.uncovered
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -87,6 +87,20 @@ fn too_many_paths_collapse_into_one_scan() {
 }
 
 #[test]
+fn a_collapse_forgets_no_moment() {
+    let mut dirty = Dirty::default();
+    dirty.retry(path("open"), at(60_000), at(0));
+    for number in 1..MAX_DIRTY {
+        dirty.hint(hint(&format!("f{number}"), HintKind::Complete), at(1), true);
+    }
+    dirty.hint(hint("one too many", HintKind::Complete), at(3), true);
+    assert!(!dirty.has_settled(at(2)), "what was hinted before has not been looked at");
+    assert!(dirty.has_settled(at(0)), "a file open for writing holds no barrier up");
+    assert_eq!(dirty.take(at(3)).1, Some(at(1)));
+    assert!(dirty.has_settled(at(2)));
+}
+
+#[test]
 fn barriers_hurry_what_settles_but_not_retries() {
     let mut dirty = Dirty::default();
     dirty.hint(hint("settling", HintKind::Changing), at(0), true);
