@@ -20,6 +20,7 @@ mod sample;
 mod settings;
 mod shapes;
 mod slow;
+mod stopping;
 mod watching;
 mod writers;
 mod yesterday;

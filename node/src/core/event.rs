@@ -231,6 +231,8 @@ pub enum Effect {
         /// What.
         job: Job,
     },
+    /// The node stops: jobs in flight may end as a crash would end them, if they take long.
+    EndJobs,
     /// Find out when all earlier changes have been hinted.
     Barrier(BarrierId),
     /// Answer an operator. Several may come before the last.

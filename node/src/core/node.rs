@@ -15,7 +15,7 @@ use mirrormesh_gossip::{Authority, Document, Entropy, Instant, NodeId, Sequence,
 use mirrormesh_merkle::{Path, Tree};
 
 use super::brake::Brake;
-use super::command::Answer;
+use super::command::{Answer, Command};
 use super::dirty::Dirty;
 use super::event::*;
 use super::follow::Follow;
@@ -186,7 +186,10 @@ impl Node {
         self.now = self.now.max(moment.now);
         self.wall = moment.wall;
         if !self.stopped {
-            self.dispatch(event);
+            match self.stopping {
+                true => self.dispatch_stopping(event),
+                false => self.dispatch(event),
+            }
             if !self.stopped {
                 self.advance();
             }
@@ -228,18 +231,43 @@ impl Node {
         }
     }
 
+    /// The same while the node stops: what is under way comes to its end, and nothing begins.
+    fn dispatch_stopping(&mut self, event: Event) {
+        match event {
+            Event::Done { job, result } => self.done(job, result),
+            Event::Command { id, command: command @ (Command::Status | Command::Stop) } => {
+                self.command(id, command);
+            }
+            Event::Command { id, .. } => self.answer_stopping(id),
+            Event::Cancelled(id) => self.cancelled(id),
+            Event::Connected { connection, .. } => {
+                self.out.push(Effect::Close { connection, reason: "stopping" });
+            }
+            Event::Opened { stream, .. } => self.out.push(Effect::Reset { stream }),
+            Event::Tick
+            | Event::DialFailed { .. }
+            | Event::Disconnected { .. }
+            | Event::Frame { .. }
+            | Event::Stream { .. }
+            | Event::Hints(_)
+            | Event::Barrier { .. }
+            | Event::Settings(_) => {}
+        }
+    }
+
     /// Starts whatever comes next. Does nothing when nothing does.
     fn advance(&mut self) {
+        if self.stopping {
+            self.advance_waits();
+            return self.advance_stop();
+        }
         self.advance_peers();
         self.advance_heartbeat();
         self.advance_watching();
         self.expire_streams();
-        if self.stopping {
-            self.advance_stop();
-        } else if self.is_origin() {
-            self.advance_origin();
-        } else {
-            self.advance_replica();
+        match self.is_origin() {
+            true => self.advance_origin(),
+            false => self.advance_replica(),
         }
         self.advance_verify();
         self.advance_waits();
@@ -275,6 +303,13 @@ impl Node {
 
     fn done(&mut self, job: JobId, result: Result<Done, JobError>) {
         let Some(purpose) = self.jobs.finish(job) else { return };
+        let is_awaited = matches!(
+            purpose,
+            Purpose::Persist { .. } | Purpose::Operator { .. } | Purpose::Verify { .. }
+        );
+        if self.stopping && !is_awaited {
+            return;
+        }
         if let Err(error) = &result {
             self.note(Note::JobFailed { reason: error.to_string() });
         }
@@ -440,6 +475,7 @@ impl Node {
         if !self.stopping {
             self.stopping = true;
             self.note(Note::Stopping {});
+            self.out.push(Effect::EndJobs);
         }
     }
 }

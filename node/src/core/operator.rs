@@ -111,7 +111,15 @@ impl Node {
         self.answer_refused(id, 12, &message, &format!("run this on {origin}"));
     }
 
+    /// Nothing begins any more.
+    pub(super) fn answer_stopping(&mut self, id: CommandId) {
+        self.answer_refused(id, 1, "the node is stopping", "try again when it is back");
+    }
+
     fn operator_job(&mut self, command: CommandId, job: Job) {
+        if self.stopping {
+            return self.answer_stopping(command);
+        }
         self.jobs.start(job, Purpose::Operator { command }, &mut self.out);
     }
 
@@ -354,6 +362,9 @@ impl Node {
     // ------------------------------------------------------------------ verify, diff
 
     fn verify_on(&mut self, command: CommandId, repair: bool, after: Option<Path>) {
+        if self.stopping {
+            return self.answer_stopping(command);
+        }
         if repair && self.jobs.is_busy() {
             self.operator.waiting.push_back((command, after));
             return;

@@ -170,6 +170,7 @@ impl Hands {
                     return Carried::Stopped(StopReason::Broken(error.to_string()));
                 }
             }
+            Effect::EndJobs => self.jobs.cut_short(),
             Effect::Barrier(barrier) => self.watcher.barrier(barrier, &self.inbox),
             Effect::Answer { id, answer, last } => self.answer(id, answer, last),
             Effect::Note(note) => self.notes.take(&note),

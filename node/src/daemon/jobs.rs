@@ -24,11 +24,14 @@ use crate::store::{Done, Job, JobError, JobId, Lane};
 
 /// Most jobs that wait in a lane.
 const QUEUE_PLACES: usize = 4_096;
-/// Fewest and most threads of the read lane.
-const READERS: std::ops::RangeInclusive<usize> = 2..=8;
+/// Fewest and most threads of the read lane: more than large files are hashed at a time, which would
+/// keep all else waiting.
+const READERS: std::ops::RangeInclusive<usize> = 3..=8;
 
 /// How a job is run.
 pub(crate) type Run = Arc<dyn Fn(Job) -> Result<Done, JobError> + Send + Sync>;
+/// What makes jobs that take long end early.
+pub(crate) type CutShort = Box<dyn Fn() + Send + Sync>;
 
 /// The queue of one lane is full: a fault of the core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -40,6 +43,7 @@ pub(crate) struct Jobs {
     tree: Arc<Queue>,
     stage: Arc<Queue>,
     read: Arc<Queue>,
+    cut_short: CutShort,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -60,13 +64,14 @@ impl Jobs {
     ///
     /// # Errors
     /// What the system says when it has no more threads.
-    pub(crate) fn start(run: Run, inbox: &Inbox) -> io::Result<Jobs> {
+    pub(crate) fn start(run: Run, cut_short: CutShort, inbox: &Inbox) -> io::Result<Jobs> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let readers = cores.clamp(*READERS.start(), *READERS.end());
         let mut jobs = Jobs {
             tree: Arc::default(),
             stage: Arc::default(),
             read: Arc::default(),
+            cut_short,
             threads: Vec::new(),
         };
         let mut lanes = vec![("tree", jobs.tree.clone()), ("stage", jobs.stage.clone())];
@@ -97,6 +102,11 @@ impl Jobs {
         drop(waiting);
         queue.came.notify_one();
         Ok(())
+    }
+
+    /// Makes jobs that take long end early.
+    pub(crate) fn cut_short(&self) {
+        (self.cut_short)();
     }
 
     /// Lets each thread end after the job at hand, and waits for them. Blocks. The inbox must have

@@ -211,7 +211,8 @@ pub enum DiskErrorKind {
     Invalid,
     /// The medium failed, or something else that is not expected.
     Failed,
-    /// The process ended here. Only simulated disks say this.
+    /// The process ends here: nothing is done about it. Simulated disks say this where a process
+    /// is killed, real ones while a daemon stops.
     Crashed,
 }
 

@@ -34,7 +34,7 @@ impl World {
                     self.network.frame(connection, bytes);
                 }
                 // Memory of connections is not modelled: members and strangers cost the same.
-                Effect::Admit { .. } => {}
+                Effect::Admit { .. } | Effect::EndJobs => {}
                 Effect::GrantFrames { connection, frames } => {
                     self.network.grant_frames(connection, frames);
                 }

@@ -26,6 +26,7 @@ mod system;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use mirrormesh_merkle::{Name, Path};
@@ -72,6 +73,7 @@ pub struct RealDisk {
     known: Known,
     ordered: OrderedStore,
     watcher: Option<Arc<dyn Watch>>,
+    ended: AtomicBool,
 }
 
 impl RealDisk {
@@ -87,7 +89,14 @@ impl RealDisk {
             known: Known::default(),
             ordered: OrderedStore::open(&options.store)?,
             watcher: options.watcher,
+            ended: AtomicBool::new(false),
         })
+    }
+
+    /// From here on no content is read: a job that reads ends as a crash would end it. Whoever stops
+    /// would wait for the hash of a large file else.
+    pub fn end_reading(&self) {
+        self.ended.store(true, Ordering::Relaxed);
     }
 }
 
@@ -132,6 +141,9 @@ impl Disk for RealDisk {
     }
 
     fn read(&self, file: &File, offset: u64, buffer: &mut [u8]) -> DiskResult<usize> {
+        if self.ended.load(Ordering::Relaxed) {
+            return Err(DiskError::new(DiskErrorKind::Crashed, "read"));
+        }
         content::read(file, offset, buffer)
     }
 

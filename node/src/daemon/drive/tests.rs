@@ -101,7 +101,7 @@ impl Rig {
         let address = (Ipv4Addr::LOCALHOST, 0).into();
         let endpoint = Endpoint::open(&secret, address, Tuning::default(), inbox.clone()).unwrap();
         let address = endpoint.local_address().unwrap().to_string();
-        let jobs = Jobs::start(Arc::new(|_| Ok(Done::Persist)), &inbox).unwrap();
+        let jobs = Jobs::start(Arc::new(|_| Ok(Done::Persist)), Box::new(|| ()), &inbox).unwrap();
         let hands =
             Hands::new(inbox.clone(), endpoint, jobs, Box::new(Blind), Arc::new(Notes::new()));
         let (sender, events) = unbounded_channel();

@@ -43,7 +43,7 @@ impl Gate {
             }
             Ok(Done::Persist)
         });
-        Gate { began, go, jobs: Jobs::start(run, &inbox).unwrap(), inputs }
+        Gate { began, go, jobs: Jobs::start(run, Box::new(|| ()), &inbox).unwrap(), inputs }
     }
 
     fn done(&mut self) -> JobId {
@@ -104,7 +104,7 @@ fn a_queue_is_bounded() {
 fn a_panic_breaks_the_daemon() {
     let (inbox, mut inputs) = Inbox::new();
     let run: Run = Arc::new(|_| panic!("a fault of the program"));
-    let jobs = Jobs::start(run, &inbox).unwrap();
+    let jobs = Jobs::start(run, Box::new(|| ()), &inbox).unwrap();
     jobs.submit(JobId(1), Job::Kept(KeptJob::Drop { ids: Vec::new() })).unwrap();
     match inputs.blocking_recv().unwrap() {
         Input::Broken(reason) => assert!(reason.contains("a fault of the program"), "{reason}"),

@@ -74,7 +74,9 @@ pub(super) fn assemble(
     let mut effects = Vec::new();
     let node = Node::new(setup, recovered, entropy, system::moment(), &mut effects)?;
     let disk = Arc::new(disk);
-    let jobs = Jobs::start(Arc::new(move |job| run(job, &*disk)), &inbox)
+    let ending = disk.clone();
+    let cut_short = Box::new(move || ending.end_reading());
+    let jobs = Jobs::start(Arc::new(move |job| run(job, &*disk)), cut_short, &inbox)
         .map_err(|error| RunError::failed(format!("no threads: {error}")))?;
     let notes = Arc::new(Notes::new());
     let hands = Hands::new(inbox.clone(), endpoint.clone(), jobs, watcher, notes.clone());
