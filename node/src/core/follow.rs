@@ -77,16 +77,20 @@ pub(super) struct Follow {
     pub(super) before: Batch,
     /// An answer to a walk that came while another job was busy.
     pending_walk: Option<(Box<Walk>, Vec<Bytes>)>,
-    /// Since when this node knows of something it has not applied.
+    /// Since when this node knows of something it has not applied, or has not been in sync for
+    /// another reason.
     pub(super) behind_since: Option<Instant>,
+    /// Whether it has been in sync since its start: before that nobody knows how old that is which
+    /// it lacks.
+    pub(super) lag_known: bool,
     /// Nodes held of a walk, for progress.
     pub(super) walked_nodes: u64,
 }
 
 impl Follow {
-    pub(super) fn new(target: Option<Tree>, applied: Option<Bytes>) -> Follow {
+    pub(super) fn new(target: Option<Tree>, applied: Option<Bytes>, now: Instant) -> Follow {
         let applied = applied.and_then(|bytes| SignedHead::decode(&bytes).ok()?.peek().ok());
-        Follow { target, applied, ..Follow::default() }
+        Follow { target, applied, behind_since: Some(now), ..Follow::default() }
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
@@ -422,7 +426,6 @@ impl Node {
             return;
         }
         self.follow.in_line = true;
-        self.follow.behind_since = None;
         self.follow.tried = Some(head.position());
         self.note(Note::InSync { seq: head.seq, root: head.root });
         self.follow.applied = Some(head);

@@ -132,7 +132,7 @@ impl Node {
             watching: Watching::new(state.get(state::DOCROOT)),
             brake: Brake::bringing(recovered.target.map_or(0, |tree| tree.files)),
             publish: Publish::new(moment.now),
-            follow: Follow::new(recovered.target, state.get(state::APPLIED)),
+            follow: Follow::new(recovered.target, state.get(state::APPLIED), moment.now),
             transfer: Transfer::default(),
             waits: Waits::default(),
             operator: Operator::default(),
@@ -271,6 +271,7 @@ impl Node {
         }
         self.advance_verify();
         self.advance_waits();
+        self.advance_lag();
         self.advance_reports();
         self.advance_flush();
     }

@@ -69,11 +69,19 @@ impl Node {
         (epoch == head.epoch).then_some(seq)
     }
 
-    /// Since this node first heard of the oldest change it has not applied.
-    pub(super) fn lag(&self) -> Duration {
-        match self.follow.behind_since {
-            Some(since) if !self.is_in_line() => self.now.saturating_since(since),
-            _ => Duration::ZERO,
+    /// Begins to count how long this node has not been in sync, or ends it.
+    pub(super) fn advance_lag(&mut self) {
+        if self.is_in_sync() {
+            self.follow.behind_since = None;
+            self.follow.lag_known = true;
+        } else {
+            self.follow.behind_since.get_or_insert(self.now);
         }
+    }
+
+    /// Since this node first heard of the oldest change it has not applied, or else since it has not
+    /// been in sync.
+    pub(super) fn lag(&self) -> Duration {
+        self.follow.behind_since.map_or(Duration::ZERO, |since| self.now.saturating_since(since))
     }
 }

@@ -45,6 +45,7 @@ impl Node {
             fresh: authority.is_fresh,
             heard_seconds: authority.heard.map(|heard| heard.as_secs_f64()),
             lag_seconds: self.lag().as_secs_f64(),
+            lag_known: self.follow.lag_known,
             files: self.current.files,
             bytes: self.current.bytes,
             pending_files,

@@ -49,8 +49,13 @@ pub struct NodeView {
     pub fresh: bool,
     /// Seconds since the origin was heard; null if never.
     pub heard_seconds: Option<f64>,
-    /// Seconds since this node first heard of the oldest change it has not applied, else 0.
+    /// Seconds since this node first heard of the oldest change it has not applied, or else since it
+    /// has not been in sync; 0 in sync.
     pub lag_seconds: f64,
+    /// Whether it lags by no more: it has been in sync since its start. What it lacks may be older
+    /// before that.
+    #[serde(default)]
+    pub lag_known: bool,
     /// Files in the current tree.
     pub files: u64,
     /// Bytes in the current tree.

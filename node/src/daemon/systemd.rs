@@ -74,7 +74,7 @@ fn status_line(view: &View) -> String {
     if node.role != "witness" {
         line.push_str(if node.in_sync { ", in sync" } else { ", not in sync" });
     }
-    if node.lag_seconds >= 1.0 {
+    if node.lag_seconds >= 1.0 && node.role != "origin" {
         line.push_str(&format!(", {:.0} s behind", node.lag_seconds));
     }
     if !node.fresh && node.role != "origin" {

@@ -302,21 +302,49 @@ fn questions_about_nobody() {
     run(program().args(["hash", a, "nowhere"])).failed(1);
 }
 
+/// What the node answers over HTTP: the status code, and all of it.
+fn ask(node: &Node, path: &str) -> (String, String) {
+    use std::io::{Read as _, Write as _};
+    let socket = node.state().join("http.sock");
+    let mut stream = std::os::unix::net::UnixStream::connect(socket).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let code = answer.split_whitespace().nth(1).unwrap().to_owned();
+    (code, answer)
+}
+
+#[test]
+fn a_replica_that_comes_back_with_paths_in_error_is_not_ready() {
+    let mut farm = Farm::founded(&[], |docroot| site(docroot, 1, 3));
+    farm.add();
+    farm.converges();
+    farm.replica_mut().kill9();
+    let replica = farm.replica();
+    let settings = replica.state().join("mirrormesh.toml");
+    let kept = fs::read_to_string(&settings).unwrap();
+    // There is no room to keep what is edited, so that it stays.
+    fs::write(&settings, format!("kept_percent = 0\n{kept}")).unwrap();
+    fs::write(replica.path("section-0/page-0.html"), "edited here").unwrap();
+    farm.replica_mut().start();
+    farm.replica().until("it is heard, and in error", |status| {
+        status["node"]["fresh"] == true && status["node"]["errors"] != serde_json::json!([])
+    });
+    let (code, answer) = ask(farm.replica(), "/readyz?max_lag=1h");
+    assert_eq!(code, "503", "{answer}");
+    farm.replica_mut().stop();
+    fs::write(&settings, kept).unwrap();
+    farm.replica_mut().start();
+    farm.converges();
+    let ready = || ask(farm.replica(), "/readyz").0 == "200";
+    crate::farm_command::eventually("it is ready", ready);
+}
+
 #[test]
 fn health_is_served_on_a_socket() {
     let mut farm = Farm::founded(&[], |docroot| site(docroot, 1, 3));
     farm.add();
     farm.converges();
-    let ask = |node: &Node, path: &str| {
-        use std::io::{Read as _, Write as _};
-        let socket = node.state().join("http.sock");
-        let mut stream = std::os::unix::net::UnixStream::connect(socket).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let code = answer.split_whitespace().nth(1).unwrap().to_owned();
-        (code, answer)
-    };
     for (path, origin, replica) in [
         ("/livez", "200", "200"),
         ("/readyz", "200", "200"),

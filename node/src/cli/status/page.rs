@@ -85,7 +85,7 @@ fn behind(node: &NodeView, heard: &str) -> String {
         parts.push(format!("{errors} in error"));
     }
     parts.push(doing(node));
-    if node.lag_seconds > 0.0 {
+    if node.lag_seconds > 0.0 && node.role != "origin" {
         parts.push(format!("{} behind", seconds(node.lag_seconds)));
     }
     if !node.fresh {

@@ -58,8 +58,8 @@ async fn role(shared: &Shared, is_right: fn(&str) -> bool) -> Health {
     }
 }
 
-/// In sync, or behind by changes that are not older than `max_lag`. What is held may stay so, and
-/// what a replica has not looked at since its start may be anything.
+/// In sync, or no longer out of it than `max_lag` seconds. What is held may stay so; and who has not
+/// been in sync since it started may lack what is older than anybody knows.
 pub(super) fn judge(view: &View, max_lag: f64) -> Health {
     let node = &view.node;
     if node.seq.is_none() {
@@ -70,6 +70,8 @@ pub(super) fn judge(view: &View, max_lag: f64) -> Health {
         unavailable(&format!("held: {}", held.reason))
     } else if node.role != "origin" && matches!(&node.activity[..], "starting" | "scanning") {
         unavailable("its docroot has not been looked at since the start")
+    } else if !node.in_sync && !node.lag_known {
+        unavailable("not in sync since it started")
     } else if !node.in_sync && node.lag_seconds > max_lag {
         unavailable(&format!("{:.3} s behind", node.lag_seconds))
     } else {

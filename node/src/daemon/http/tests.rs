@@ -13,6 +13,7 @@ fn view() -> View {
     view.node.seq = Some(7);
     view.node.fresh = true;
     view.node.in_sync = true;
+    view.node.lag_known = true;
     view.node.files = 12;
     view
 }
@@ -152,6 +153,12 @@ fn ready_means_fresh_and_not_far_behind() {
     };
     assert_eq!(verdict(behind, 5.0), 200);
     assert_eq!(verdict(behind, 1.0), 503);
+    let restarted = |view: &mut View| {
+        view.node.in_sync = false;
+        view.node.lag_known = false;
+        view.node.lag_seconds = 0.1;
+    };
+    assert_eq!(verdict(restarted, 5.0), 503);
 }
 
 #[tokio::test]
