@@ -19,15 +19,16 @@ impl Node {
         peer: NodeId,
         proof: &EquivocationProof,
     ) {
-        let seq = proof.heads().0.peek().map_or(0, |head| head.seq);
-        let mut batch = Batch::default();
-        state::put(&mut batch, state::EQUIVOCATION, proof.encode());
-        self.persist(batch, true, Vec::new());
         self.refuse(peer, "equivocation", "two heads with one number");
         if peer == *self.authority.origin() {
             self.show_contradiction(connection, proof);
         }
+        // Only the first is news: every head of the term comes here from now on.
         if !self.warnings.contains_key("equivocation") {
+            let mut batch = Batch::default();
+            state::put(&mut batch, state::EQUIVOCATION, proof.encode());
+            self.persist(batch, true, Vec::new());
+            let seq = proof.heads().0.peek().map_or(0, |head| head.seq);
             self.warnings.insert(
                 "equivocation",
                 format!(

@@ -166,6 +166,18 @@ fn two_heads_with_one_number_are_told_and_outlived() {
     assert_eq!(replica.refused("equivocation"), 1);
     scene.untouched();
 
+    // Whoever goes on showing it achieves no more.
+    let lie = push(&twin, None);
+    let length = u32::try_from(lie.len()).unwrap().to_be_bytes();
+    let flood = [&length[..], &lie].concat().repeat(500);
+    let mut peer = scene.peer(scene.farm.replica());
+    for _ in 0..100 {
+        assert!(peer.write(&flood));
+    }
+    let replica = scene.farm.replica();
+    eventually("all are refused", || replica.refused("equivocation") == 50_001);
+    scene.untouched();
+
     // The origin hears of it, and begins a new term over what it has.
     let origin = scene.farm.origin();
     let mut peer = scene.peer(origin);
