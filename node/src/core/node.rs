@@ -185,6 +185,7 @@ impl Node {
         debug_assert!(effects.is_empty(), "effects are carried out between events");
         self.now = self.now.max(moment.now);
         self.wall = moment.wall;
+        self.serve.now = self.now;
         if !self.stopped {
             match self.stopping {
                 true => self.dispatch_stopping(event),

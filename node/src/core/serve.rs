@@ -2,12 +2,16 @@
 //!
 //! Every node answers members alike, whatever its role. State: one [`Serving`] a stream. At most
 //! one chunk is with the driver and one more is read ahead, so a slow peer costs at most two
-//! chunks of memory for each of its streams; further streams of a peer wait their turn.
+//! chunks of memory for each of its streams. An answer from the journal is one buffer: there are at
+//! most [`MAX_SINCE`] in all, and one a peer. All answers together are bounded too; further streams
+//! wait their turn. Whoever does not take its answer for long makes room for those who wait.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use mirrormesh_gossip::{Instant, NodeId};
 
 use super::event::{ConnectionId, Effect, MAX_CHUNK_BYTES, StreamId};
 use super::jobs::{Jobs, Purpose};
@@ -17,15 +21,30 @@ use crate::store::{Done, Job, Pack, ServeNodes, ServeSince, Since, Want};
 
 /// Most streams of one connection that are answered at a time.
 const MAX_SERVED: usize = 8;
+/// Most streams that are answered at a time: each has at most one job in the read lane.
+const MAX_SERVED_IN_ALL: usize = 512;
+/// Most answers from the journal at a time.
+const MAX_SINCE: usize = 4;
 /// Most streams of one connection that wait for their turn; more are reset.
 const MAX_WAITING: usize = 64;
 /// Most bytes of an answer from the journal.
 const SINCE_BUDGET: usize = 16 * 1024 * 1024;
+/// A stream that did not get on for so long makes room where others wait.
+const STALLED: Duration = Duration::from_secs(30);
+
+/// Who asks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asker {
+    pub(crate) connection: ConnectionId,
+    pub(crate) peer: NodeId,
+}
 
 #[derive(Debug)]
 struct Serving {
-    connection: ConnectionId,
+    asker: Asker,
     kind: Kind,
+    /// When it was begun, or the driver last took a chunk.
+    got_on: Instant,
     /// The next chunk, read ahead.
     ready: Option<Bytes>,
     /// A chunk is with the driver.
@@ -41,14 +60,22 @@ struct Serving {
 #[derive(Debug)]
 enum Kind {
     Contents { wants: Arc<Vec<Want>>, next: usize, offset: u64, framed: bool },
-    Whole,
+    Nodes,
+    Since,
 }
 
 /// Streams being answered.
 #[derive(Debug, Default)]
 pub(crate) struct Serve {
     streams: BTreeMap<StreamId, Serving>,
-    waiting: BTreeMap<ConnectionId, VecDeque<(StreamId, Request)>>,
+    /// How many of them each connection has.
+    served: BTreeMap<ConnectionId, usize>,
+    /// The peers that are answered from the journal.
+    since: BTreeSet<NodeId>,
+    waiting: BTreeMap<ConnectionId, VecDeque<(StreamId, Asker, Request)>>,
+    /// The connection that was last given a place that others waited for.
+    last: Option<ConnectionId>,
+    pub(crate) now: Instant,
     /// Bytes served since the start.
     pub(crate) bytes: u64,
 }
@@ -58,28 +85,51 @@ impl Serve {
     pub(crate) fn opened(
         &mut self,
         stream: StreamId,
-        connection: ConnectionId,
+        asker: Asker,
         request: Request,
         jobs: &mut Jobs,
         out: &mut Vec<Effect>,
     ) {
-        let served =
-            self.streams.values().filter(|serving| serving.connection == connection).count();
-        if served < MAX_SERVED {
-            return self.begin(stream, connection, request, jobs, out);
+        if self.has_place(&asker, &request) {
+            return self.begin(stream, asker, request, jobs, out);
         }
-        let waiting = self.waiting.entry(connection).or_default();
-        if waiting.len() < MAX_WAITING {
-            waiting.push_back((stream, request));
-        } else {
-            out.push(Effect::Reset { stream });
+        let is_since = matches!(request, Request::Since { .. });
+        let waiting = self.waiting.entry(asker.connection).or_default();
+        if waiting.len() >= MAX_WAITING {
+            return out.push(Effect::Reset { stream });
+        }
+        waiting.push_back((stream, asker, request));
+        self.drop_stalled(is_since, jobs, out);
+    }
+
+    /// Whether a request can be answered now.
+    fn has_place(&self, asker: &Asker, request: &Request) -> bool {
+        let served = self.served.get(&asker.connection).copied().unwrap_or_default();
+        self.streams.len() < MAX_SERVED_IN_ALL
+            && served < MAX_SERVED
+            && (!matches!(request, Request::Since { .. })
+                || self.since.len() < MAX_SINCE && !self.since.contains(&asker.peer))
+    }
+
+    /// Gives up what does not get on, where all places are taken.
+    fn drop_stalled(&mut self, since: bool, jobs: &mut Jobs, out: &mut Vec<Effect>) {
+        let all = self.streams.len() >= MAX_SERVED_IN_ALL;
+        let stalled = |serving: &Serving| {
+            serving.writing
+                && self.now.saturating_since(serving.got_on) >= STALLED
+                && (all || since && matches!(serving.kind, Kind::Since))
+        };
+        let found = self.streams.iter().filter(|(_, serving)| stalled(serving));
+        let found: Vec<StreamId> = found.map(|(stream, _)| *stream).collect();
+        for stream in found {
+            self.give_up(stream, jobs, out);
         }
     }
 
     fn begin(
         &mut self,
         stream: StreamId,
-        connection: ConnectionId,
+        asker: Asker,
         request: Request,
         jobs: &mut Jobs,
         out: &mut Vec<Effect>,
@@ -95,16 +145,17 @@ impl Serve {
             }
             Request::Nodes { wanted, levels, budget } => {
                 let budget = (budget as usize).min(MAX_CHUNK_BYTES);
-                (Kind::Whole, Some(Job::ServeNodes(ServeNodes { wanted, levels, budget })))
+                (Kind::Nodes, Some(Job::ServeNodes(ServeNodes { wanted, levels, budget })))
             }
             Request::Since { from, to } => {
                 let job = Job::ServeSince(ServeSince { from, to, budget: SINCE_BUDGET });
-                (Kind::Whole, Some(job))
+                (Kind::Since, Some(job))
             }
         };
         let mut serving = Serving {
-            connection,
+            asker,
             kind,
+            got_on: self.now,
             ready: None,
             writing: false,
             reading: false,
@@ -117,6 +168,10 @@ impl Serve {
                 jobs.start(job, Purpose::Serve { stream }, out);
             }
             None => serving.read(stream, jobs, out),
+        }
+        *self.served.entry(asker.connection).or_default() += 1;
+        if matches!(serving.kind, Kind::Since) {
+            self.since.insert(asker.peer);
         }
         self.streams.insert(stream, serving);
     }
@@ -167,6 +222,7 @@ impl Serve {
     pub(crate) fn writable(&mut self, stream: StreamId, jobs: &mut Jobs, out: &mut Vec<Effect>) {
         if let Some(serving) = self.streams.get_mut(&stream) {
             serving.writing = false;
+            serving.got_on = self.now;
             self.go_on(stream, jobs, out);
         }
     }
@@ -205,24 +261,69 @@ impl Serve {
     /// The peer gave a stream up.
     pub(crate) fn reset(&mut self, stream: StreamId, jobs: &mut Jobs, out: &mut Vec<Effect>) {
         for waiting in self.waiting.values_mut() {
-            waiting.retain(|(other, _)| *other != stream);
+            waiting.retain(|(other, ..)| *other != stream);
         }
         self.end(stream, jobs, out);
     }
 
     fn end(&mut self, stream: StreamId, jobs: &mut Jobs, out: &mut Vec<Effect>) {
-        let Some(serving) = self.streams.remove(&stream) else { return };
-        let connection = serving.connection;
-        let next = self.waiting.get_mut(&connection).and_then(VecDeque::pop_front);
-        if let Some((stream, request)) = next {
-            self.begin(stream, connection, request, jobs, out);
+        if self.forget(stream) {
+            self.begin_waiting(jobs, out);
         }
     }
 
+    fn forget(&mut self, stream: StreamId) -> bool {
+        let Some(serving) = self.streams.remove(&stream) else { return false };
+        if matches!(serving.kind, Kind::Since) {
+            self.since.remove(&serving.asker.peer);
+        }
+        let connection = serving.asker.connection;
+        if let Some(served) = self.served.get_mut(&connection) {
+            *served -= 1;
+            if *served == 0 {
+                self.served.remove(&connection);
+            }
+        }
+        true
+    }
+
+    /// Begins what waits and has a place now, the connections in turn.
+    fn begin_waiting(&mut self, jobs: &mut Jobs, out: &mut Vec<Effect>) {
+        self.waiting.retain(|_, waiting| !waiting.is_empty());
+        while let Some((stream, asker, request)) = self.next_waiting() {
+            self.last = Some(asker.connection);
+            self.begin(stream, asker, request, jobs, out);
+        }
+    }
+
+    fn next_waiting(&mut self) -> Option<(StreamId, Asker, Request)> {
+        if self.streams.len() >= MAX_SERVED_IN_ALL {
+            return None;
+        }
+        let after = |connection: &ConnectionId| Some(*connection) > self.last;
+        let (before, after): (Vec<_>, Vec<_>) =
+            self.waiting.keys().copied().partition(|connection| !after(connection));
+        after.into_iter().chain(before).find_map(|connection| {
+            let waiting = self.waiting.get(&connection)?;
+            let place = waiting.iter().position(|(_, asker, it)| self.has_place(asker, it))?;
+            self.waiting.get_mut(&connection)?.remove(place)
+        })
+    }
+
     /// A connection is gone, and its streams with it.
-    pub(crate) fn disconnected(&mut self, connection: ConnectionId) {
+    pub(crate) fn disconnected(
+        &mut self,
+        connection: ConnectionId,
+        jobs: &mut Jobs,
+        out: &mut Vec<Effect>,
+    ) {
         self.waiting.remove(&connection);
-        self.streams.retain(|_, serving| serving.connection != connection);
+        let streams = self.streams.iter();
+        let gone = streams.filter(|(_, serving)| serving.asker.connection == connection);
+        for stream in gone.map(|(stream, _)| *stream).collect::<Vec<_>>() {
+            self.forget(stream);
+        }
+        self.begin_waiting(jobs, out);
     }
 }
 
@@ -240,3 +341,6 @@ impl Serving {
         jobs.start(job, Purpose::Serve { stream }, out);
     }
 }
+
+#[cfg(test)]
+mod tests;

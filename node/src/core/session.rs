@@ -14,6 +14,7 @@ use super::follow::refusal_name;
 use super::jobs::Then;
 use super::node::Node;
 use super::note::Note;
+use super::serve::Asker;
 use super::state;
 use super::wire::{FEATURES, Frame, Hello, Proof, REPORT_ERRORS, Report, Row, Rows, VERSIONS};
 use crate::store::Batch;
@@ -85,7 +86,7 @@ impl Node {
     }
 
     pub(super) fn disconnected(&mut self, connection: ConnectionId, reason: String) {
-        self.serve.disconnected(connection);
+        self.serve.disconnected(connection, &mut self.jobs, &mut self.out);
         self.answers_lost(connection);
         if let Some(peer) = self.peers.disconnected(connection, self.now) {
             self.note(Note::Disconnected { peer, reason });
@@ -278,7 +279,8 @@ impl Node {
         };
         match Request::decode(request) {
             Ok(request) => {
-                self.serve.opened(stream, connection, request, &mut self.jobs, &mut self.out);
+                let asker = Asker { connection, peer };
+                self.serve.opened(stream, asker, request, &mut self.jobs, &mut self.out);
             }
             Err(error) => {
                 self.refuse(peer, "malformed-request", error);

@@ -18,6 +18,8 @@ pub const JOURNAL_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Keys of the state that lead from a root to its row begin with this.
 const FROM: &[u8] = b"journal-from/";
+/// The root that the newest row leads to.
+const NEWEST: &[u8] = b"journal-newest";
 /// Rows and bytes of the journal (both 8 bytes, big-endian).
 const SIZE: &[u8] = b"journal-size";
 const VERSION: u8 = 1;
@@ -93,6 +95,7 @@ pub fn journal_append(
     let key = journal_key(position);
     let row = JournalRow { from, to, head, delta };
     batch.put(Table::Journal, key.clone(), row.encode());
+    batch.put(Table::State, Bytes::from_static(NEWEST), to.as_bytes().to_vec());
     if from != to {
         batch.put(Table::State, from_key(&from), key);
     }
@@ -146,6 +149,26 @@ pub fn journal_account_within<D: Disk>(
     value.put_u64(bytes);
     batch.put(Table::State, SIZE, value.freeze());
     Ok(())
+}
+
+/// Where on its way through the journal a search may meet a root.
+pub(crate) enum Meets {
+    /// Anywhere.
+    Anywhere,
+    /// By a step before this place, from which the way leads on.
+    Before(Bytes),
+    /// Nowhere.
+    Nowhere,
+}
+
+/// Where the journal may lead to a root.
+pub(crate) fn meets<D: Disk>(disk: &D, root: &Hash) -> DiskResult<Meets> {
+    let newest = disk.get(Table::State, NEWEST)?;
+    // Journals that know no newest root yet are searched.
+    if newest.is_none_or(|newest| newest == root.as_bytes()[..]) {
+        return Ok(Meets::Anywhere);
+    }
+    Ok(disk.get(Table::State, &from_key(root))?.map_or(Meets::Nowhere, Meets::Before))
 }
 
 /// The step that starts from a root, and its place. The newest, if there are several.

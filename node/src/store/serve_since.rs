@@ -5,10 +5,16 @@ use mirrormesh_merkle::{Delta, Fold, MAX_DELTA_BYTES, MAX_DELTA_CHANGES};
 
 use super::disk::Disk;
 use super::job::{JobError, ServeSince, Since};
-use super::journal::{JOURNAL_ROWS, step_from};
+use super::journal::{JOURNAL_ROWS, Meets, meets, step_from};
 
 /// Executes the job.
 pub(crate) fn serve_since<D: Disk>(job: &ServeSince, disk: &D) -> Result<Since, JobError> {
+    let end = match meets(disk, &job.to)? {
+        _ if job.from == job.to => None,
+        Meets::Anywhere => None,
+        Meets::Before(place) => Some(place),
+        Meets::Nowhere => return Ok(Since::Unknown),
+    };
     let mut answer = Answer { budget: job.budget, ..Answer::default() };
     let mut at = job.from;
     let mut last = Bytes::new();
@@ -22,6 +28,9 @@ pub(crate) fn serve_since<D: Disk>(job: &ServeSince, disk: &D) -> Result<Since, 
         // Places only rise on the way, so that a root that came twice leads round no circle.
         let step = step_from(disk, &at)?.filter(|(key, _)| *key > last);
         let Some((key, row)) = step else { return Ok(Since::Unknown) };
+        if end.as_ref().is_some_and(|end| key >= *end) {
+            return Ok(Since::Unknown);
+        }
         let Some(delta) = row.delta else { return Ok(Since::Unknown) };
         if answer.push(delta).is_none() {
             return Ok(Since::Unknown);
