@@ -17,6 +17,8 @@ struct Lone {
     node: Node,
     now: Instant,
     answers: Vec<Answer>,
+    /// The watcher does not answer.
+    is_mute: bool,
 }
 
 impl Lone {
@@ -50,7 +52,7 @@ impl Lone {
         let moment = Moment { now: Instant::ZERO, wall: Wall(0) };
         let mut effects = Vec::new();
         let node = Node::new(setup, recovered, entropy, moment, &mut effects).expect("starts");
-        let mut lone = Lone { disk, node, now: Instant::ZERO, answers: Vec::new() };
+        let mut lone = Lone { disk, node, now: Instant::ZERO, answers: Vec::new(), is_mute: false };
         happens(&lone.disk);
         lone.perform(effects);
         lone
@@ -62,7 +64,12 @@ impl Lone {
         while let Some(effect) = queue.pop_front() {
             let event = match effect {
                 Effect::Job { id, job } => Event::Done { job: id, result: run(job, &self.disk) },
-                Effect::Barrier(barrier) => Event::Barrier { barrier, covered: true },
+                Effect::Barrier(_) if self.is_mute => continue,
+                Effect::Barrier(barrier) => {
+                    let hints = self.disk.take_hints().into_iter().collect();
+                    queue.extend(self.handled(Event::Hints(hints)));
+                    Event::Barrier { barrier, covered: true }
+                }
                 Effect::Answer { answer, .. } => {
                     self.answers.push(answer);
                     continue;
@@ -84,6 +91,12 @@ impl Lone {
         self.perform(effects);
     }
 
+    /// Hands over the hints that wait.
+    fn tell_hints(&mut self) {
+        let hints = self.disk.take_hints().into_iter().collect();
+        self.tell(Event::Hints(hints));
+    }
+
     /// Goes on until the condition is met, for at most ten minutes of its own time.
     #[track_caller]
     fn until(&mut self, condition: impl Fn(&Lone) -> bool) {
@@ -93,6 +106,18 @@ impl Lone {
             self.now = next;
             self.tell(Event::Tick);
         }
+    }
+
+    /// Files that it holds back.
+    fn held(&self) -> Option<u64> {
+        let node = self.node.view(Moment { now: self.now, wall: Wall(0) }).node;
+        node.held.map(|held| held.deletes)
+    }
+
+    /// Files in its tree, if that is published.
+    fn published(&self) -> Option<u64> {
+        let node = self.node.view(Moment { now: self.now, wall: Wall(0) }).node;
+        (node.root == node.newest_root).then_some(node.files)
     }
 
     /// Files in its tree, once it has published one.
@@ -138,4 +163,45 @@ fn a_wait_goes_on_until_a_look_that_failed_is_made_again() {
     lone.until(|lone| !lone.answers.is_empty());
     assert!(matches!(lone.answers[..], [Answer::Waited { .. }]), "{:?}", lone.answers);
     assert_eq!(lone.files(), Some(7), "it has seen what was there before");
+}
+
+/// An origin whose files go: those below `seen` are known to be gone, and held; those below
+/// `unseen` are not.
+fn emptied() -> Lone {
+    let disk = SimDisk::new(Options::default());
+    for (directory, files) in [("seen", 120), ("unseen", 60), ("stays", 20)] {
+        disk.user_mkdir(directory).unwrap();
+        for number in 0..files {
+            disk.user_write(format!("{directory}/{number}"), b"page").unwrap();
+        }
+    }
+    let mut lone = Lone::new(disk);
+    lone.until(|lone| lone.files() == Some(200));
+    (0..120).for_each(|number| lone.disk.user_remove(format!("seen/{number}")).unwrap());
+    lone.tell_hints();
+    lone.until(|lone| lone.held() == Some(120));
+    (0..60).for_each(|number| lone.disk.user_remove(format!("unseen/{number}")).unwrap());
+    lone
+}
+
+#[test]
+fn a_confirmation_is_one_for_all_that_was_lost_before_it() {
+    let mut lone = emptied();
+    lone.tell(Event::Command { id: CommandId(1), command: Command::Confirm { list: false } });
+    lone.tell_hints();
+    lone.until(|lone| lone.published() == Some(20));
+    assert_eq!(lone.held(), None);
+    let [Answer::Held(lines)] = &lone.answers[..] else { panic!("{:?}", lone.answers) };
+    assert_eq!(lines[0].deletes, 180, "it says what it releases");
+}
+
+#[test]
+fn a_confirmation_does_not_wait_for_a_watcher_for_ever() {
+    let mut lone = emptied();
+    lone.is_mute = true;
+    lone.tell(Event::Command { id: CommandId(1), command: Command::Confirm { list: false } });
+    lone.until(|lone| !lone.answers.is_empty());
+    assert!(matches!(&lone.answers[..], [Answer::Held(lines)] if lines[0].deletes == 120));
+    lone.until(|lone| lone.published() == Some(80));
+    assert_eq!(lone.held(), None);
 }

@@ -100,6 +100,11 @@ impl Brake {
         self.hold.is_some()
     }
 
+    /// Whether it holds because files are missing.
+    pub(super) fn holds_lost(&self) -> bool {
+        matches!(self.hold, Some(Hold::Lost { .. }))
+    }
+
     /// Whether a target that is not this one is held.
     pub(super) fn holds_other_than(&self, target: Hash) -> bool {
         matches!(self.hold, Some(Hold::Target { root, .. }) if root != target)

@@ -166,6 +166,30 @@ impl Node {
     }
 
     fn confirm(&mut self, id: CommandId, list: bool) {
+        match list {
+            true => {
+                let lines = self.held_lines();
+                self.answer(id, Answer::Held(lines), true);
+            }
+            false => self.look_and_confirm(id),
+        }
+    }
+
+    /// Releases what is held here; else what members hold.
+    pub(super) fn confirm_now(&mut self, id: CommandId) {
+        let lines = self.held_lines();
+        if self.brake.holds() {
+            self.confirm_hold();
+        } else if self.regaining_view().is_some() {
+            self.confirm_regaining();
+        } else if !lines.is_empty() {
+            self.confirm_drop();
+        }
+        self.answer(id, Answer::Held(lines), true);
+    }
+
+    /// What is held here; else on an origin what members hold.
+    fn held_lines(&self) -> Vec<HoldLine> {
         let mut lines = Vec::new();
         if let Some(held) = self.held_view() {
             let member = self.name_of(&self.id);
@@ -173,14 +197,7 @@ impl Node {
         } else if self.is_origin() {
             lines = self.held_by_members();
         }
-        if !list && self.brake.holds() {
-            self.confirm_hold();
-        } else if !list && self.regaining_view().is_some() {
-            self.confirm_regaining();
-        } else if !list && !lines.is_empty() {
-            self.confirm_drop();
-        }
-        self.answer(id, Answer::Held(lines), true);
+        lines
     }
 
     /// What connected members say they hold.

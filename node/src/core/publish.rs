@@ -159,7 +159,7 @@ impl Node {
     }
 
     /// Publishes what is to be published: a change of the document, or of the tree.
-    fn publish_next(&mut self) {
+    pub(super) fn publish_next(&mut self) {
         self.publish_tree_next();
         self.publish.caught_up |= self.has_caught_up();
         while self.may_sign()

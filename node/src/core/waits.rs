@@ -1,9 +1,12 @@
-//! The barrier: `wait`.
+//! The barrier: `wait`, and `confirm` where files are missing.
 //!
 //! A wait first asks the watcher to hand over every hint of changes that were complete before;
 //! then waits until all of them are observed; then for the head (origin) or the repair (replica)
 //! that they lead to; then until the members in its scope say that they have brought that head in
 //! line. What changes later does not matter. Paths in error do not hold a wait up; they are listed.
+//!
+//! A confirmation of lost files looks first in the same way: it is one for all that was lost before
+//! it, not only for what had been observed by then. If that takes too long, it is one for that.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,12 +21,22 @@ use crate::store::Depth;
 
 /// Most waits at a time.
 const MAX_WAITS: usize = 256;
+/// How long a confirmation may look for what was lost before it.
+const CONFIRM_TIME: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
 struct Waiting {
-    scope: WaitScope,
+    what: What,
     deadline: Instant,
     stage: Stage,
+}
+
+#[derive(Debug)]
+enum What {
+    /// Members have what was changed before.
+    Wait(WaitScope),
+    /// What is held is released, when it is known.
+    Confirm,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,12 +91,25 @@ impl Node {
                 return self.answer_refused(id, 12, &message, "see `mirrormesh status`");
             }
         }
+        self.begin_wait(id, What::Wait(scope), timeout);
+    }
+
+    /// Confirms what is held, after a look where files are missing.
+    pub(super) fn look_and_confirm(&mut self, id: CommandId) {
+        if self.brake.holds_lost() && self.waits.waits.len() < MAX_WAITS {
+            self.begin_wait(id, What::Confirm, CONFIRM_TIME);
+        } else {
+            self.confirm_now(id);
+        }
+    }
+
+    fn begin_wait(&mut self, id: CommandId, what: What, time: Duration) {
         let barrier = BarrierId(self.next_barrier);
         self.next_barrier += 1;
         self.out.push(Effect::Barrier(barrier));
-        let deadline = self.now + timeout;
+        let deadline = self.now + time;
         let stage = Stage::Barrier(barrier);
-        self.waits.waits.insert(id, Waiting { scope, deadline, stage });
+        self.waits.waits.insert(id, Waiting { what, deadline, stage });
     }
 
     pub(super) fn barrier(&mut self, barrier: BarrierId, covered: bool) {
@@ -115,6 +141,18 @@ impl Node {
     /// Takes a wait one stage on, if it can go on.
     fn advance_wait(&mut self, id: CommandId) -> bool {
         let Some(waiting) = self.waits.waits.get(&id) else { return false };
+        let is_over = waiting.deadline <= self.now;
+        let scope = match &waiting.what {
+            What::Wait(scope) => scope,
+            What::Confirm if is_over || waiting.stage == Stage::Settle => {
+                self.waits.waits.remove(&id);
+                self.confirm_now(id);
+                self.publish_next();
+                return false;
+            }
+            // Nothing comes after what is observed.
+            What::Confirm => &WaitScope::Own,
+        };
         let next = match waiting.stage {
             Stage::Barrier(_) => None,
             Stage::Observe(moment) => {
@@ -127,9 +165,9 @@ impl Node {
             Stage::Members(seq) => {
                 // What a member says before it has shown its head is of another line.
                 let awaits = self.publish.returning.is_open();
-                if !awaits && self.laggards(&waiting.scope, seq).is_empty() {
-                    let (errors, more) = self.error_lines(&waiting.scope);
-                    if self.is_origin() && waiting.scope != WaitScope::Own {
+                if !awaits && self.laggards(scope, seq).is_empty() {
+                    let (errors, more) = self.error_lines(scope);
+                    if self.is_origin() && *scope != WaitScope::Own {
                         // Whoever asks another member from now on is told the same.
                         self.send_rows();
                     }
@@ -144,8 +182,7 @@ impl Node {
             waiting.stage = stage;
             return true;
         }
-        let over = self.waits.waits.get(&id).is_some_and(|waiting| waiting.deadline <= self.now);
-        if let Some(waiting) = over.then(|| self.waits.waits.remove(&id)).flatten() {
+        if let Some(waiting) = is_over.then(|| self.waits.waits.remove(&id)).flatten() {
             let behind = self.behind(&waiting);
             self.answer(id, Answer::TimedOut { behind }, true);
         }
@@ -216,7 +253,10 @@ impl Node {
     /// Who or what a wait that timed out was waiting for.
     fn behind(&self, waiting: &Waiting) -> Vec<String> {
         match waiting.stage {
-            Stage::Members(seq) => self.laggards(&waiting.scope, seq),
+            Stage::Members(seq) => match &waiting.what {
+                What::Wait(scope) => self.laggards(scope, seq),
+                What::Confirm => Vec::new(),
+            },
             Stage::Barrier(_) => vec!["this node: the watcher does not answer".into()],
             Stage::Observe(_) | Stage::Settle => {
                 let reason = match self.held_view() {
