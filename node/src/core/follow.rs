@@ -9,6 +9,7 @@
 //! and the journal is asked.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::Bytes;
 use mirrormesh_gossip::{Document, Head, HeadVerdict, Instant, NodeId, Refusal, SignedHead};
@@ -34,6 +35,8 @@ const MAX_OFFER_BYTES: usize = 8 * 1024 * 1024;
 const MAX_DOCUMENTS: usize = 4;
 /// Most deltas of one proof.
 const MAX_CHAIN: usize = 64;
+/// Wait after a proof that the disk did not let be made.
+const PROVE_AGAIN: Duration = Duration::from_secs(1);
 
 /// A head above the target.
 #[derive(Debug)]
@@ -63,6 +66,8 @@ pub(super) struct Follow {
     /// No journal reaches from here: only a walk helps.
     pub(super) walk_needed: bool,
     ask_at: Option<Instant>,
+    /// The store could not take a proof: it is made again at this moment.
+    prove_at: Option<Instant>,
     /// The tree of the newest accepted head.
     pub(super) target: Option<Tree>,
     /// The head whose root the docroot last equalled.
@@ -94,7 +99,7 @@ impl Follow {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.ask_at
+        self.ask_at.into_iter().chain(self.prove_at).min()
     }
 
     /// The newest head heard of, whether proved or not.
@@ -131,6 +136,15 @@ impl Follow {
 
     fn clear_offers(&mut self) {
         self.offers.clear();
+        self.offer_bytes = 0;
+    }
+
+    /// Drops what came with the offers; their heads stay.
+    fn drop_deltas(&mut self) {
+        for offer in &mut self.offers {
+            offer.delta = None;
+            offer.inline.clear();
+        }
         self.offer_bytes = 0;
     }
 
@@ -229,9 +243,10 @@ impl Node {
 
     /// Goes on towards the newest offer.
     pub(super) fn advance_follow(&mut self) {
-        if self.jobs.is_busy() {
+        if self.jobs.is_busy() || self.follow.prove_at.is_some_and(|at| at > self.now) {
             return;
         }
+        self.follow.prove_at = None;
         if let Some((signed, deltas)) = self.follow.journal.take() {
             return self.prove(signed, deltas, Vec::new());
         }
@@ -326,13 +341,14 @@ impl Node {
                 }
                 self.accept_target(signed, proved.tree, proved.parcel, "delta");
             }
-            _ => {
+            Err(JobError::Disk { .. }) => self.follow.prove_at = Some(self.now + PROVE_AGAIN),
+            other => {
                 // The deltas do not lead there; what else is known of the way is dropped, and the
                 // tree itself is asked for.
-                self.refuse_source("wrong-delta", "it does not lead to the signed root");
-                for offer in &mut self.follow.offers {
-                    offer.delta = None;
+                if is_fault_of_giver(&other) {
+                    self.refuse_source("wrong-delta", "it does not lead to the signed root");
                 }
+                self.follow.drop_deltas();
                 self.follow.walk_needed = true;
             }
         }
@@ -432,6 +448,11 @@ impl Node {
     }
 }
 
+/// Whether a proof failed because of what was given, not because of what is here.
+fn is_fault_of_giver(result: &Result<Done, JobError>) -> bool {
+    !matches!(result, Err(JobError::Disk { .. } | JobError::Inconsistent(_)))
+}
+
 /// The fixed name of a refusal.
 pub(super) fn refusal_name(refusal: &Refusal) -> &'static str {
     match refusal {
@@ -450,3 +471,6 @@ pub(super) fn refusal_name(refusal: &Refusal) -> &'static str {
         Refusal::NotProven => "not-proven",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -362,7 +362,10 @@ impl Node {
             }
             Ok(Done::Compare(compared)) => self.compared(id, compared.items, compared.next),
             Ok(_) => self.answer_refused(id, 1, "an unexpected answer", "see the log"),
-            Err(error) => self.answer_refused(id, 1, &error.to_string(), "see the log"),
+            Err(error) => {
+                self.operator.comparing.remove(&id);
+                self.answer_refused(id, 1, &error.to_string(), "see the log");
+            }
         }
     }
 
@@ -418,6 +421,7 @@ impl Node {
             Ok(Done::Verify(verified)) => verified,
             Ok(_) => return,
             Err(error) => {
+                self.operator.verifying.remove(&command);
                 return self.answer_refused(command, 1, &error.to_string(), "see the log");
             }
         };

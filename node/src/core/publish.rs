@@ -291,10 +291,12 @@ impl Node {
             None => (tree, None),
         };
         let Some((_, mut batch)) = self.sign(tree, delta, Some(document), false) else {
-            if let AfterChange::Answer(id, _) = then {
-                self.answer_refused(id, 1, "the document could not be published", "see the log");
-            }
-            return;
+            let message = "the document could not be published";
+            return match then {
+                AfterChange::Nothing => {}
+                AfterChange::Joined(connection) => self.refuse_join(connection, message),
+                AfterChange::Answer(id, _) => self.answer_refused(id, 1, message, "see the log"),
+            };
         };
         self.note(Note::DocumentChanged { version });
         self.review_ended(&mut batch);

@@ -100,7 +100,7 @@ fn writers_in_a_hurry_are_not_disturbed() {
 }
 
 #[test]
-fn a_writer_through_a_mapping_or_in_place_is_never_seen_half() {
+fn a_writer_in_place_is_never_seen_half() {
     // A file of one repeated byte, rewritten in place over and over: a replica that shows two
     // different bytes in it shows half a write.
     let farm = farm();

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use mirrormesh_gossip::{Instant, NodeId, SignedHead};
 use mirrormesh_merkle::{Hash, Tree, Walk};
 
+use super::is_fault_of_giver;
 use crate::core::event::{ConnectionId, Effect, MAX_CHUNK_BYTES, StreamId};
 use crate::core::fetch::Incoming;
 use crate::core::jobs::Purpose;
@@ -91,8 +92,10 @@ impl Node {
                 self.follow.walking = None;
                 self.accept_target(signed, tree, None, "walk");
             }
-            _ => {
-                self.refuse_source("wrong-node", "it is not what was asked for");
+            other => {
+                if is_fault_of_giver(&other) {
+                    self.refuse_source("wrong-node", "it is not what was asked for");
+                }
                 self.follow.walking = None;
                 self.follow.ask_at = Some(self.now + ASK_AGAIN);
             }
