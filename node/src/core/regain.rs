@@ -74,16 +74,6 @@ impl Regaining {
         self.position
     }
 
-    /// Whether entries are taken back now.
-    pub(super) fn takes_entries(&self) -> bool {
-        self.step == Step::Pass
-    }
-
-    /// The tree that is regained, where it is not the published one.
-    pub(super) fn forgotten(&self) -> Option<Tree> {
-        self.forgotten
-    }
-
     /// Whether the newest head is the one whose tree is regained.
     pub(super) fn is_published(&self) -> bool {
         self.step != Step::Tree && self.forgotten.is_none()
@@ -230,8 +220,18 @@ impl Node {
         }
     }
 
+    /// Whether an origin takes back entries of a forgotten head.
+    pub(super) fn regains_entries(&self) -> bool {
+        self.publish.returning.regains.as_ref().is_some_and(|it| it.step == Step::Pass)
+    }
+
+    /// The tree that tells edits of an origin from what it takes back.
+    pub(super) fn unedited_since(&self) -> Option<Tree> {
+        self.publish.returning.lineage.tree.filter(|_| self.is_origin() && self.regains_entries())
+    }
+
     /// The tree that is being regained.
-    fn regained_tree(&self) -> Option<Tree> {
+    pub(super) fn regained_tree(&self) -> Option<Tree> {
         let forgotten = self.publish.returning.regains.as_ref()?.forgotten;
         forgotten.or_else(|| self.published_tree())
     }

@@ -22,7 +22,6 @@ use super::jobs::Purpose;
 use super::large::{Large, MAX_LARGE_WAITING};
 use super::node::{MAX_LEFT_OUT, Node};
 use super::note::Note;
-use super::regain::Regaining;
 use crate::store::{
     Applied, Apply, Depth, Done, Inline, Job, JobError, KeptReason, Parcel, Phase, Plan, PlanCursor,
 };
@@ -316,23 +315,12 @@ impl Node {
     /// while it takes entries back.
     pub(super) fn wanted_tree(&self) -> Option<Tree> {
         if self.is_origin() {
-            let regains = self.publish.returning.regains.as_ref();
-            let regains = regains.filter(|it| it.takes_entries() && !self.transfer.takes_back());
-            let forgotten = regains.and_then(Regaining::forgotten);
-            let wanted = regains.is_some() || self.transfer.takes_back();
-            return wanted.then(|| forgotten.or_else(|| self.published_tree())).flatten();
+            return match self.transfer.takes_back() {
+                true => self.published_tree(),
+                false => self.regained_tree().filter(|_| self.regains_entries()),
+            };
         }
         self.follow.target
-    }
-
-    /// Whether an origin takes back entries of a forgotten head.
-    fn regains_entries(&self) -> bool {
-        self.publish.returning.regains.as_ref().is_some_and(Regaining::takes_entries)
-    }
-
-    /// The tree that tells edits of an origin from what it takes back.
-    fn unedited_since(&self) -> Option<Tree> {
-        self.publish.returning.lineage.tree.filter(|_| self.is_origin() && self.regains_entries())
     }
 
     fn begin_pass(&mut self, target: Tree) -> bool {
