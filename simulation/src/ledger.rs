@@ -201,6 +201,7 @@ impl Ledger {
             if actor.is_none() {
                 self.crashed.insert(path.clone());
             } else {
+                self.crashed.remove(&path);
                 self.damaged.remove(&path);
             }
             return self.history.entry(path).or_insert_with(|| vec![None]).push(after);

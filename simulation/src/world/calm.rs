@@ -6,7 +6,7 @@ use bytes::Bytes;
 use mirrormesh::core::Command;
 use mirrormesh::store::{Done, JobError};
 
-use super::operators::Asked;
+use super::operators::{Asked, raw_path};
 use super::{Happening, World};
 use crate::network::HostId;
 use crate::outcome::Verdict;
@@ -146,15 +146,15 @@ impl World {
             let errors = self.view(host).map(|view| view.node.errors).unwrap_or_default();
             for error in errors.iter().filter(|error| error.reason.contains("nobody")) {
                 // Nobody has it: somebody writes it anew.
-                if let (Some(disk), Some(path)) = (&self.hosts[host].disk, &error.path) {
+                if let Some(disk) = &self.hosts[host].disk {
                     self.set_clock(host);
-                    let _ = disk.user_write(path, b"anew");
+                    let _ = disk.user_write(raw_path(error), b"anew");
                 }
                 self.collect_hints(host);
             }
             for error in errors.iter().filter(|error| error.reason.contains("not mirrored")) {
-                if let (Some(disk), Some(path)) = (&self.hosts[host].disk, &error.path) {
-                    let _ = disk.user_remove(path);
+                if let Some(disk) = &self.hosts[host].disk {
+                    let _ = disk.user_remove(raw_path(error));
                 }
                 self.collect_hints(host);
             }

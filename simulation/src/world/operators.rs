@@ -167,7 +167,7 @@ impl World {
 }
 
 /// The bytes of a path in a view.
-fn raw_path(view: &PathView) -> Vec<u8> {
+pub(super) fn raw_path(view: &PathView) -> Vec<u8> {
     let digits = view.path_hex.as_deref().unwrap_or_default();
     let bytes = (0..digits.len() / 2)
         .filter_map(|index| u8::from_str_radix(digits.get(2 * index..2 * index + 2)?, 16).ok());
