@@ -78,7 +78,9 @@ pub(crate) struct Ledger {
     pub(crate) is_away: bool,
     /// What a power cut made of published files of the origin, by path.
     pub(crate) damaged: BTreeMap<Vec<u8>, Shape>,
-    /// Paths of the origin that a crash changed.
+    /// The origin lost power, and has not started since.
+    pub(crate) is_cut: bool,
+    /// Paths of the origin that this changed.
     crashed: BTreeSet<Vec<u8>>,
     /// What went wrong.
     pub(crate) violations: Vec<(&'static str, String)>,
@@ -108,11 +110,19 @@ impl Ledger {
         }
     }
 
-    /// The origin lost power: which published files did that change? Only heads up to number
-    /// `durable` are known to it for certain.
-    pub(crate) fn note_damage(&mut self, durable: u64) {
+    /// The origin starts, and knows heads up to number `durable`. If it lost power: which published
+    /// files did that change?
+    pub(crate) fn started(&mut self, durable: u64) {
         let Some(head) = self.heads.iter().rev().find(|head| head.seq <= durable) else { return };
         let newest = self.heads.last().map(|head| Rc::clone(&head.tree)).unwrap_or_default();
+        // What nobody serves, or cannot be read yet, stays as the origin knows it to be published.
+        for (path, last) in &mut self.published {
+            let versions = self.history.get(path).map(Vec::as_slice).unwrap_or_default();
+            let known = versions.iter().rposition(|it| it.as_ref() == head.tree.get(path));
+            if newest.get(path) != head.tree.get(path) {
+                *last = known.map_or(*last, |known| known.min(*last));
+            }
+        }
         for (path, shown) in &self.hosts[self.origin].names {
             let versions = self.history.get(path).map(Vec::as_slice).unwrap_or_default();
             let before = versions.len().checked_sub(2).and_then(|at| versions[at].as_ref());
@@ -126,6 +136,7 @@ impl Ledger {
             }
         }
         self.crashed.clear();
+        self.is_cut = false;
     }
 
     /// Changes showed on a host, all at once.
@@ -198,7 +209,7 @@ impl Ledger {
                 let text = format!("{}: {before:?} became {after:?}", show(&path));
                 self.violation("hands off the origin", text);
             }
-            if actor.is_none() {
+            if actor.is_none() && self.is_cut {
                 self.crashed.insert(path.clone());
             } else {
                 self.crashed.remove(&path);

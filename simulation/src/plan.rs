@@ -78,7 +78,7 @@ impl Plan {
                 let on = match *name {
                     "large" => drawn.is_multiple_of(8),
                     // Only if asked for: see README.md, "Not modelled".
-                    "links" | "power" | "vanish" => false,
+                    "links" => false,
                     _ => drawn.is_multiple_of(2),
                 };
                 (*name, fixed.unwrap_or(on))

@@ -24,14 +24,14 @@ impl Node {
     /// What an origin could not take back is not published as it lies either.
     fn disown(&mut self) {
         let Some(published) = self.published_tree() else { return };
-        let paths: Vec<Path> = self.transfer.errors.keys().cloned().collect();
-        self.transfer.disowning = paths;
-        self.transfer.lost.extend(self.transfer.errors.keys().map(|path| {
+        let errors = std::mem::take(&mut self.transfer.errors);
+        let paths: Vec<Path> = errors.into_keys().filter(|path| !path.is_root()).collect();
+        self.transfer.lost.extend(paths.iter().map(|path| {
             let reason = "damaged, and nobody serves it: it comes back when a member does; or \
                           write the file again";
             (path.clone(), reason.to_string())
         }));
-        self.transfer.errors.clear();
+        self.transfer.disowning = paths;
         self.start_disown(published);
     }
 

@@ -38,6 +38,8 @@ pub(crate) enum Purpose {
     Disown,
     /// Takes up what a forgotten head published.
     TakeUp,
+    /// Puts what the run before did not take back into the tree again.
+    Resume,
     /// Makes the delta for a head to be published.
     MakeDelta,
     /// Reads for a peer.
@@ -106,6 +108,7 @@ impl Jobs {
                 | Purpose::MakeDelta
                 | Purpose::Disown
                 | Purpose::TakeUp
+                | Purpose::Resume
                 | Purpose::Verify { repair: true, .. }
                 | Purpose::Collect
         );

@@ -4,6 +4,7 @@
 //! in which it came; the peer may send only as much as the disk has taken.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use mirrormesh_gossip::{Instant, NodeId};
@@ -14,7 +15,7 @@ use super::fetch::Pace;
 use super::jobs::{Purpose, StageWas};
 use super::node::Node;
 use super::note::Note;
-use super::transfer::Ready;
+use super::transfer::{ALONE, Ready};
 use crate::store::request::Request;
 use crate::store::{Done, Job, JobError, Parcel, Stage, StageStep, Staged, Want};
 
@@ -26,6 +27,8 @@ pub(super) const MAX_LARGE_WAITING: usize = 2 * MAX_LARGE;
 const LARGE_WINDOW: u64 = 4 * MAX_CHUNK_BYTES as u64;
 /// Tries before its path is in error.
 const MAX_TRIES: u32 = 3;
+/// So long large files of an origin may take to come back: nothing is published meanwhile.
+const TAKE_BACK_MOST: Duration = Duration::from_secs(300);
 
 /// A large file in transfer.
 #[derive(Debug)]
@@ -85,8 +88,22 @@ impl Node {
             .map(|(content, _)| *content)
     }
 
+    /// Whether this is an origin that has been taking entries back for so long.
+    fn takes_back_since(&self, time: Duration) -> bool {
+        let pass = self.transfer.pass.as_ref().filter(|_| self.is_origin());
+        pass.is_some_and(|pass| self.now.saturating_since(pass.since) >= time)
+    }
+
     /// Begins or resumes transfers of large files, a few at a time.
     pub(super) fn start_large(&mut self) {
+        if self.takes_back_since(TAKE_BACK_MOST) {
+            // Nothing is published meanwhile: members that let it trickle hold up no origin for ever.
+            let slow = self.transfer.large.iter().filter(|(_, it)| !it.writing && !it.ended);
+            let slow: Vec<Hash> = slow.map(|(content, _)| *content).collect();
+            for content in slow {
+                self.fail_large(content, "nobody has sent its content in time");
+            }
+        }
         let active = self
             .transfer
             .large
@@ -108,6 +125,8 @@ impl Node {
             }
             if self.whom_to_ask().is_some() {
                 self.stage(content, StageStep::Open, StageWas::Open);
+            } else if self.takes_back_since(ALONE) {
+                self.fail_large(content, "nobody is there who serves its content");
             }
         }
     }
@@ -138,7 +157,11 @@ impl Node {
             }
             // Planned again, it comes after its directories, and is found to be staged.
             (_, Ok(Done::Stage(Staged::Whole))) if large.given_up => {
-                self.transfer.large.remove(&content);
+                let large = self.transfer.large.remove(&content);
+                if self.is_origin() {
+                    let items = large.iter().flat_map(|large| &large.parcel.items);
+                    self.transfer.take_back.extend(items.map(|item| item.path.clone()));
+                }
             }
             (_, Ok(Done::Stage(Staged::Whole))) => {
                 let parcel = Arc::clone(&large.parcel);
@@ -219,7 +242,9 @@ impl Node {
         }
         for item in &large.parcel.items {
             self.transfer.fail(item.path.clone(), reason.to_string());
-            self.transfer.errors.insert(item.path.clone(), reason.to_string());
+            if !self.is_origin() {
+                self.transfer.errors.insert(item.path.clone(), reason.to_string());
+            }
             self.note(Note::PathFailed { path: item.path.clone(), reason: reason.to_string() });
         }
         self.transfer.pause_retry(self.now);

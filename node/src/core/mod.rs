@@ -11,6 +11,7 @@
 mod brake;
 pub mod command;
 mod contradiction;
+mod damage;
 mod dirty;
 mod disown;
 pub mod event;

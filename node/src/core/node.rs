@@ -166,6 +166,7 @@ impl Node {
         self.begin_brake(state);
         self.begin_review(state);
         state::put(&mut batch, state::BOOT, self.setup.boot.clone());
+        self.put_damage(&mut batch);
         let mut then = Vec::new();
         if self.is_origin() {
             let upper = self.sequence.reserve_next(Sequence::BLOCK);
@@ -327,6 +328,7 @@ impl Node {
             Purpose::Persist { then } => self.persisted(then, result),
             Purpose::Disown => self.disowned(result),
             Purpose::TakeUp => self.took_up(result),
+            Purpose::Resume => self.resumed(result),
             Purpose::MakeDelta => self.made_delta(result),
             Purpose::Serve { stream } => {
                 self.serve.read(stream, result.ok(), &mut self.jobs, &mut self.out);

@@ -427,10 +427,7 @@ impl Node {
         };
         if repair {
             self.current = verified.tree;
-            for path in &verified.damaged {
-                self.transfer.lost.remove(path);
-                self.transfer.take_back(path.clone());
-            }
+            self.found_damaged(&verified.damaged);
             self.unflushed.get_or_insert(self.now);
             if !verified.differs.is_empty() && !self.is_origin() {
                 self.edited_here();

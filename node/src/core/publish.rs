@@ -124,6 +124,7 @@ impl Node {
         self.reserve_numbers();
         self.advance_returning();
         self.advance_joins();
+        self.advance_damage();
         self.advance_regaining();
         if self.transfer.takes_back() {
             self.advance_transfer();

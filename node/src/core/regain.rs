@@ -244,7 +244,7 @@ impl Node {
         regains.step = Step::Index { takes: regains.proven || is_as_before };
         let batch = std::mem::take(&mut self.follow.before);
         self.persist(batch, false, Vec::new());
-        let job = Job::TakeUp(TakeUp { current: self.current, published });
+        let job = Job::TakeUp(TakeUp { current: self.current, published, only_missing: false });
         self.jobs.start(job, Purpose::TakeUp, &mut self.out);
     }
 

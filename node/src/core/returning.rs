@@ -59,6 +59,12 @@ pub(super) struct Returning {
     pub(super) regains: Option<Regaining>,
     /// What a power cut may have damaged.
     pub(super) damage: Option<DamageBounds>,
+    /// Not all of that is looked at and taken back.
+    pub(super) is_unsettled: bool,
+    /// Names that the run before did not take back are to be put into the tree again.
+    pub(super) resumes: bool,
+    /// The tree may say what was damaged, until the docroot has been read again.
+    pub(super) rereads: bool,
 }
 
 /// The newest head that is known to be of one line with all that was published before.
@@ -121,7 +127,11 @@ impl Lineage {
 impl Returning {
     /// Whether nothing may be published yet.
     pub(super) fn is_open(&self) -> bool {
-        self.until.is_some() || self.regains.is_some() || !self.asked.is_empty()
+        self.until.is_some()
+            || self.regains.is_some()
+            || self.resumes
+            || self.rereads
+            || !self.asked.is_empty()
     }
 
     /// Whether a member has still to show its head, and is told of none before.
@@ -172,12 +182,6 @@ impl Node {
         let Some(head) = self.authority.head() else { return };
         let until = state.number(state::DURABLE_UNTIL) as i64;
         returning.durable_until = until;
-        if unclean {
-            let since = time_of(until.saturating_sub(SUSPECT.as_nanos() as i64));
-            let until = time_of(until.saturating_add(SLACK.as_nanos() as i64));
-            let boot = time_of(self.setup.boot_wall.0);
-            returning.damage = Some(DamageBounds { since, until, boot });
-        }
         let stored = state.get(state::LINEAGE).and_then(|bytes| Lineage::decode(&bytes));
         if stored.is_some() {
             returning.storing = Storing::Durable;
@@ -192,6 +196,12 @@ impl Node {
         if !returning.unheard.is_empty() {
             returning.until = Some(self.now + WAIT);
         }
+        let cut = unclean.then(|| DamageBounds {
+            since: time_of(until.saturating_sub(SUSPECT.as_nanos() as i64)),
+            until: time_of(until.saturating_add(SLACK.as_nanos() as i64)),
+            boot: time_of(self.setup.boot_wall.0),
+        });
+        self.begin_damage(state, cut);
     }
 
     /// Ends the wait when its time is over or every member has spoken.

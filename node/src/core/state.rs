@@ -37,6 +37,8 @@ pub(crate) const BRAKE: &str = "core/brake";
 pub(crate) const REVIEW: &str = "core/review";
 /// Identity of the boot in which this node last ran; removed by a clean stop.
 pub(crate) const BOOT: &str = "core/boot";
+/// Bounds of what power cuts may have damaged, until all of it was looked at and taken back.
+pub(crate) const DAMAGE: &str = "core/damage";
 /// Everything published up to this wall time is durable (8 bytes, big-endian).
 pub(crate) const DURABLE_UNTIL: &str = "core/durable-until";
 /// What an origin has in common with all it published, while members are unheard.

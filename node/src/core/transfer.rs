@@ -58,7 +58,7 @@ pub(super) struct Ready {
 pub(super) struct Pass {
     number: u64,
     cursor: Option<PlanCursor>,
-    only: Option<Vec<Path>>,
+    pub(super) only: Option<Vec<Path>>,
     /// What this pass leads to. A later target waits for the next pass: a walk that changed its
     /// mind on the way would plan files whose directories it has passed by.
     target: Tree,
@@ -106,7 +106,7 @@ pub(super) struct Transfer {
     /// Paths in error since the last pass that was clean, with reasons.
     pub(super) errors: BTreeMap<Path, String>,
     pub(super) errors_more: u64,
-    new_errors: BTreeMap<Path, String>,
+    pub(super) new_errors: BTreeMap<Path, String>,
     new_errors_more: u64,
     /// Paths whose published entries are to be kept in the tree.
     pub(super) disowning: Vec<Path>,
@@ -246,18 +246,6 @@ impl Transfer {
         self.overtaken |= ended.looks;
     }
 
-    /// Wants paths taken back as published (an origin).
-    pub(super) fn take_back(&mut self, path: Path) {
-        self.take_back.insert(path);
-    }
-
-    /// Whether paths are being taken back.
-    pub(super) fn takes_back(&self) -> bool {
-        !self.take_back.is_empty()
-            || !self.disowning.is_empty()
-            || self.pass.as_ref().is_some_and(|pass| pass.only.is_some())
-    }
-
     /// A pass is over: its errors are those there are. One that met what is to be looked at first
     /// did not try all: what failed before stays listed.
     fn take_errors(&mut self, tried_not_all: bool, took_back: bool) {
@@ -276,8 +264,12 @@ impl Transfer {
     pub(super) fn fail(&mut self, path: Path, reason: String) {
         // What an origin could not take back is known to the last, lest it be published as it lies:
         // as many as the pass was given.
-        let takes_back = self.pass.as_ref().is_some_and(|pass| pass.only.is_some());
-        if self.new_errors.len() < MAX_ERRORS || takes_back {
+        let only = self.pass.as_ref().and_then(|pass| pass.only.as_ref());
+        // Others were edited meanwhile, or are directories on the way: what is in them fails too.
+        if only.is_some_and(|only| only.binary_search(&path).is_err()) {
+            return;
+        }
+        if self.new_errors.len() < MAX_ERRORS || only.is_some() {
             self.new_errors.insert(path, reason);
         } else {
             self.new_errors_more += 1;
@@ -462,6 +454,9 @@ impl Node {
         }
         let room = MAX_LEFT_OUT.saturating_sub(self.left_out.len());
         self.left_out.extend(applied.left_out.into_iter().take(room));
+        for path in &applied.look {
+            self.transfer.fail_below(path);
+        }
         for path in applied.look {
             self.dirty.look(path, Depth::Name, self.now);
         }
@@ -555,6 +550,10 @@ impl Node {
         let Some(pass) = &self.transfer.pass else { return };
         let applying = self.jobs.count(|purpose| matches!(purpose, Purpose::Apply { .. })) > 0;
         if pass.cursor.is_some() || pass.planning || !self.transfer.is_empty() || applying {
+            return;
+        }
+        if pass.only.is_some() && !self.transfer.large.is_empty() {
+            // It takes back the large ones too.
             return;
         }
         let Some(pass) = self.transfer.pass.take() else { return };

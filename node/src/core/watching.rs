@@ -169,8 +169,6 @@ impl Watching {
 impl Node {
     pub(super) fn hints(&mut self, hints: Vec<Hint>) {
         for hint in hints {
-            // Whoever writes a damaged file again has mended it.
-            self.transfer.lost.remove(&hint.path);
             if hint.kind == HintKind::Lost && hint.path.is_root() {
                 self.note(Note::Rescan { reason: "hints were lost" });
                 self.look_at_everything();
@@ -297,7 +295,7 @@ impl Node {
         let damage = self.publish.returning.damage.filter(|_| recalls);
         // What went before a crash may be published as gone, and is not brought back.
         let waits = self.watching.scanned && self.watching.vanished.len() < MAX_VANISHED;
-        Judgement { vanished: waits.then_some(again), damage, recalls }
+        Judgement { vanished: waits.then_some(again), damage, recalls, edits: self.minds_edits() }
     }
 
     pub(super) fn observed(
@@ -344,12 +342,10 @@ impl Node {
                 self.dirty.look_from(look, self.now + VANISHED, oldest);
             }
         }
+        self.mended(&observed.edited);
         if !observed.damaged.is_empty() {
             self.note(Note::Damaged { count: observed.damaged.len() as u64 });
-            for path in &observed.damaged {
-                self.transfer.lost.remove(path);
-                self.transfer.take_back(path.clone());
-            }
+            self.found_damaged(&observed.damaged);
         }
         if scan_ends {
             self.scan_ended();

@@ -1,8 +1,8 @@
 //! Disown: a damaged file of an origin that nobody can serve stays as it lies, and a name that a
-//! power cut took away stays gone, but neither is published so: the current tree goes on saying what
-//! was published.
+//! power cut took away stays gone, with its directory, but neither is published so: the current
+//! tree goes on saying what was published.
 
-use mirrormesh_merkle::{Change, Entry, Path, Record, Tree, lookup, update};
+use mirrormesh_merkle::{Change, Kind, Path, Record, Tree, lookup, update};
 
 use super::disk::{Disk, Table};
 use super::index::{IndexRow, Seen};
@@ -24,26 +24,43 @@ pub(crate) fn disown<D: Disk>(job: &Disown, disk: &D) -> Result<Tree, JobError> 
         let old = rows::read(&pending, &path)?;
         let seen = match &old {
             Some(row) if row.local && matches!(row.record, Record::File(_)) => row.seen,
-            None if has_parent(&pending, &job.current, &path)? => Seen::UNKNOWN,
+            None if keep_way(&mut pending, job, &path, &mut changes)? => Seen::UNKNOWN,
             _ => continue,
         };
         let new = IndexRow { record: record.clone(), seen, local: true };
         rows::write(&mut pending, &path, old.as_ref(), Some(&new));
         changes.push(Change { path, record: Some(record) });
     }
+    changes.sort_by(|one, other| one.path.cmp(&other.path));
     let tree = update(&mut pending, &job.current, &changes)?;
     pending.put(Table::State, state::CURRENT, encode_tree(&tree));
     pending.commit(false)?;
     Ok(tree)
 }
 
-/// Whether the directory of a name is in the tree.
-fn has_parent<D: Disk>(
-    pending: &Pending<'_, D>,
-    tree: &Tree,
+/// Keeps the directories on the way to a name in the tree too, if they are gone. Returns whether
+/// there is a way.
+fn keep_way<D: Disk>(
+    pending: &mut Pending<'_, D>,
+    job: &Disown,
     path: &Path,
+    changes: &mut Vec<Change>,
 ) -> Result<bool, JobError> {
-    let above = path.ancestor(path.depth().saturating_sub(1));
-    let entry = lookup(pending, &tree.root, &above)?;
-    Ok(above.is_root() || matches!(entry, Some(Entry::Directory(_))))
+    let mut gone = Vec::new();
+    for depth in 1..path.depth() {
+        let above = path.ancestor(depth);
+        match rows::read(pending, &above)? {
+            Some(row) if row.record.kind() == Kind::Directory => {}
+            Some(_) => return Ok(false),
+            None => gone.push(above),
+        }
+    }
+    for above in gone {
+        let published = lookup(pending, &job.published.root, &above)?;
+        let Some(record) = published.as_ref().map(Record::from) else { return Ok(false) };
+        let row = IndexRow { record: record.clone(), seen: Seen::UNKNOWN, local: true };
+        rows::write(pending, &above, None, Some(&row));
+        changes.push(Change { path: above, record: Some(record) });
+    }
+    Ok(true)
 }

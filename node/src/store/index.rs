@@ -57,6 +57,11 @@ impl Seen {
         }
     }
 
+    /// Whether a file with this stat was not written to since, whatever else was done to it.
+    pub fn same_data(&self, stat: &Stat) -> bool {
+        (self.inode, self.mtime, self.size) == (stat.inode, stat.mtime, stat.size)
+    }
+
     /// The same of a directory that could not be looked into: it has to be scanned wholly as soon as
     /// it can be.
     pub fn doubted(self) -> Seen {

@@ -8,6 +8,8 @@ pub const TARGET: &[u8] = b"target";
 pub const DOCROOT: &[u8] = b"docroot";
 /// Everything the core keeps begins with this.
 pub const CORE: &[u8] = b"core/";
+/// There while damage that was found on an origin is not taken back yet. The core says more in it.
+pub const DAMAGE: &[u8] = b"core/damage";
 /// Followed by a path: the target has an unserved file there, whose content is not here.
 pub const LEFT_OUT: &[u8] = b"left-out/";
 /// The next identifier of something set aside (8 bytes, big-endian).

@@ -33,11 +33,14 @@ pub(crate) fn take_up<D: Disk>(job: &TakeUp, disk: &D) -> Result<Tree, JobError>
         for Difference { path, old, new } in page {
             let is_below = left.as_ref().is_some_and(|above| path.starts_with(above));
             let Some(record) = new.filter(|_| !is_below) else { continue };
-            if old.is_some_and(|old| old.kind() != record.kind()) {
+            if old.as_ref().is_some_and(|old| old.kind() != record.kind()) {
                 left = Some(path);
                 continue;
             }
-            take(&mut pending, &path, &record)?;
+            if job.only_missing && old.is_some() {
+                continue;
+            }
+            take(&mut pending, &path, &record, job.only_missing)?;
             changes.push(Change { path, record: Some(record) });
         }
         changes.sort_by(|one, other| one.path.cmp(&other.path));
@@ -51,9 +54,10 @@ fn take<D: Disk>(
     pending: &mut Pending<'_, D>,
     path: &Path,
     record: &Record,
+    local: bool,
 ) -> Result<(), JobError> {
     let old = rows::read(pending, path)?;
-    let new = IndexRow { record: record.clone(), seen: Seen::UNKNOWN, local: false };
+    let new = IndexRow { record: record.clone(), seen: Seen::UNKNOWN, local };
     rows::write(pending, path, old.as_ref(), Some(&new));
     Ok(())
 }

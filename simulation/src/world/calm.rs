@@ -148,7 +148,12 @@ impl World {
                 // Nobody has it: somebody writes it anew.
                 if let Some(disk) = &self.hosts[host].disk {
                     self.set_clock(host);
-                    let _ = disk.user_write(raw_path(error), b"anew");
+                    let path = raw_path(error);
+                    let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+                    for (end, _) in ends {
+                        let _ = disk.user_mkdir(&path[..end]);
+                    }
+                    let _ = disk.user_write(path, b"anew");
                 }
                 self.collect_hints(host);
             }

@@ -56,6 +56,11 @@ impl World {
         if self.hosts[host].is_up() || self.hosts[host].is_removed {
             return;
         }
+        if host == 0 && self.ledger.borrow().is_away && self.hosts[0].disk.is_none() {
+            // A machine that boots has its docroot.
+            self.switch_on(0);
+            self.bring_docroot_back();
+        }
         if host == 0 && self.ledger.borrow().is_away {
             // No program starts without a docroot.
             return self.restart_later(host, SECOND);
@@ -111,7 +116,7 @@ impl World {
             Ok(node) => {
                 if host == 0 {
                     let durable = node.view(self.moment(0)).node.newest_seq.unwrap_or(0);
-                    self.ledger.borrow_mut().note_damage(durable);
+                    self.ledger.borrow_mut().started(durable);
                 }
                 self.hosts[host].program = Program::Running(Box::new(node));
                 self.network.started(life, true);
@@ -163,7 +168,12 @@ impl World {
             self.hosts[host].image = Some(image);
             self.switch_on(host);
         } else {
-            self.ledger.borrow_mut().origin_repairs |= host == 0;
+            if host == 0 {
+                let mut ledger = self.ledger.borrow_mut();
+                ledger.origin_repairs = true;
+                // What was written to what lay elsewhere for a while nobody saw.
+                ledger.is_cut = !ledger.is_away;
+            }
             // Users lose what was not durable, and are not owed it.
             let contents = self.contents_on(&image.tree_of_docroot(), &image.tree_of_work());
             let mut ledger = self.ledger.borrow_mut();

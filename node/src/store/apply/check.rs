@@ -10,7 +10,7 @@ use mirrormesh_merkle::{Entry, Path, Record, Trail};
 use super::super::disk::{Disk, DiskErrorKind, FileKind, Stat};
 use super::super::doubt::same_or_doubtful;
 use super::super::index::{IndexRow, Seen};
-use super::super::job::{Item, JobError};
+use super::super::job::{Item, JobError, KeptReason};
 use super::super::plan::as_file;
 use super::super::rows;
 use super::super::sources;
@@ -99,6 +99,9 @@ impl<D: Disk> Run<'_, D> {
             if self.leave_unmanaged(item, row.as_ref()) {
                 continue;
             }
+            if self.is_edited(item, row.as_ref()) {
+                continue;
+            }
             let found = match becoming.get(&split(&item.path).0) {
                 Some(Made::ByThisRun) => Found::Nothing,
                 _ => self.find(&item.path)?,
@@ -170,6 +173,12 @@ impl<D: Disk> Run<'_, D> {
             return Ok(false);
         }
         Ok(true)
+    }
+
+    /// Whether something else is known to lie there than when the parcel was planned. On a replica
+    /// that gives way all the same; on an origin it was edited.
+    fn is_edited(&self, item: &Item, row: Option<&IndexRow>) -> bool {
+        self.job.reason == KeptReason::Damage && row.map(|row| &row.record) != item.old.as_ref()
     }
 
     /// What leaves the tree because it is excluded is left where it lies.

@@ -33,6 +33,8 @@ pub struct TakeUp {
     pub current: Tree,
     /// The tree of that head.
     pub published: Tree,
+    /// Only names that the current tree has not: they were damaged, and are looked for as such.
+    pub only_missing: bool,
 }
 
 /// Makes a delta between two trees.

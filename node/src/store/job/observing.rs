@@ -95,6 +95,8 @@ pub struct Judgement {
     pub damage: Option<DamageBounds>,
     /// Damaged files that could not be brought back are to be brought back once more.
     pub recalls: bool,
+    /// Whether it matters what was edited.
+    pub edits: bool,
 }
 
 /// Which files a power cut may have damaged.
@@ -177,6 +179,8 @@ pub struct Observed {
     /// Damaged files of an origin; they are in the current tree as they lie, marked as local. Names
     /// that a power cut took away are not in it.
     pub damaged: Vec<Path>,
+    /// Names that were edited, if that matters; a directory among them was removed with all in it.
+    pub edited: BTreeSet<Path>,
     /// A file with several names has changed: its other names may show it too.
     pub linked: bool,
     /// Files for HashFile; at most 16, further ones come back in `more`.

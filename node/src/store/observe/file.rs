@@ -149,11 +149,12 @@ impl<D: Disk> Observation<'_, D> {
     fn is_damaged(&self, row: Option<&IndexRow>, stat: &Stat, now: &Record) -> bool {
         let Some(row) = row.filter(|_| self.is_origin()) else { return false };
         let (Record::File(old), Record::File(new)) = (&row.record, now) else { return false };
-        let is_as_it_was = row.seen == Seen::of(stat);
+        let was_damaged = row.local && row.seen.same_data(stat);
         if old.content == new.content || old.unserved {
-            return row.local && is_as_it_was;
+            return was_damaged || row.local && self.was_cut(row, stat.ctime);
         }
-        is_as_it_was && (self.rehash || row.local) || self.was_cut(row, stat.ctime)
+        let is_as_it_was = row.seen == Seen::of(stat);
+        was_damaged || is_as_it_was && self.rehash || self.was_cut(row, stat.ctime)
     }
 
     /// Whether a change at this time to what the row says was a power cut's.

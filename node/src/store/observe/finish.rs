@@ -25,6 +25,7 @@ pub(super) fn nothing(docroot: DocrootState, job: Observe) -> Observed {
         linked: false,
         vanished: Vec::new(),
         damaged: Vec::new(),
+        edited: BTreeSet::new(),
         large: Vec::new(),
         more: job.looks,
         names: 0,
@@ -40,6 +41,14 @@ impl<D: Disk> Observation<'_, D> {
         let delta = self.delta(&tree);
         let inline = self.inline_contents();
         let changes = self.changes.len() as u64;
+        for path in &self.found.damaged {
+            self.found.edited.remove(path);
+        }
+        // Whoever goes on after a crash must know that the tree may say what was damaged.
+        if !self.found.damaged.is_empty() {
+            let known = self.pending.get(Table::State, state::DAMAGE)?.unwrap_or_default();
+            self.pending.put(Table::State, state::DAMAGE, known);
+        }
         if !self.pending.is_empty() {
             self.pending.commit(false)?;
         }
@@ -58,6 +67,7 @@ impl<D: Disk> Observation<'_, D> {
             linked: self.found.linked,
             vanished: self.found.vanished,
             damaged: self.found.damaged,
+            edited: self.found.edited,
             large: self.found.large.into_iter().collect(),
             more,
             names: self.names,

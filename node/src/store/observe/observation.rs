@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mirrormesh_merkle::{Hash, Path, Record, Tree, lookup};
+use mirrormesh_merkle::{Hash, Kind, Path, Record, Tree, lookup};
 
 use crate::store::disk::{Disk, Stat};
 use crate::store::doubt::Stamps;
@@ -89,6 +89,7 @@ pub(super) struct Found {
     pub(super) damaged: Vec<Path>,
     /// Files taken out because they are excluded.
     pub(super) excluded: u64,
+    pub(super) edited: BTreeSet<Path>,
     pub(super) more: Vec<Look>,
     pub(super) contents: BTreeMap<Path, (Hash, Bytes)>,
     contents_bytes: u64,
@@ -201,6 +202,9 @@ impl<'disk, D: Disk> Observation<'disk, D> {
             return;
         }
         rows::write(&mut self.pending, path, old, new.as_ref());
+        if self.judgement.edits && is_edit(old, new.as_ref()) {
+            self.found.edited.insert(path.clone());
+        }
         let old = old.map(|row| row.record.clone());
         let new = new.map(|row| row.record);
         if old == new {
@@ -239,6 +243,15 @@ impl<'disk, D: Disk> Observation<'disk, D> {
             _ => Ok((record, true)),
         }
     }
+}
+
+/// Whether a row becomes another by more than a new stat. A directory that is new or stays one
+/// is none: what is in it has rows of its own.
+fn is_edit(old: Option<&IndexRow>, new: Option<&IndexRow>) -> bool {
+    let is_directory =
+        |row: Option<&IndexRow>| row.is_some_and(|row| row.record.kind() == Kind::Directory);
+    let what = |row: Option<&IndexRow>| row.map(|row| (row.record.clone(), row.local));
+    what(old) != what(new) && !(is_directory(new) && (old.is_none() || is_directory(old)))
 }
 
 /// Whether two records are equal in all that a scan can see.

@@ -16,14 +16,19 @@ impl<D: Disk> Observation<'_, D> {
     /// Takes a path out, with everything below it. `Full`: a part of what is below is left.
     pub(super) fn remove(&mut self, path: &Path, row: Option<&IndexRow>) -> Result<Step, JobError> {
         let Some(row) = row else { return Ok(Step::Done) };
+        let is_lost = self.is_origin() && row.local && row.seen == Seen::UNKNOWN;
+        if is_lost && !self.judgement.recalls {
+            // It is known to be gone, and stays as it was published.
+            return Ok(Step::Done);
+        }
         let changed = self.directory_changed(path)?;
         if is_directory(&row.record) {
             self.resolver.forget(path);
-            if self.remove_from(path, changed)? == Step::Full {
+            if self.remove_from(path, changed, is_lost)? == Step::Full {
                 return Ok(Step::Full);
             }
         }
-        self.take_out(path, row, changed);
+        self.take_out(path, row, changed, is_lost);
         Ok(Step::Done)
     }
 
@@ -49,10 +54,10 @@ impl<D: Disk> Observation<'_, D> {
         Ok(None)
     }
 
-    fn take_out(&mut self, path: &Path, row: &IndexRow, changed: Option<Time>) {
+    /// Takes out a row. What somebody removes with its directory is not lost, even if it was.
+    fn take_out(&mut self, path: &Path, row: &IndexRow, changed: Option<Time>, is_lost: bool) {
         self.put_row(path, Some(row), None);
         self.files_out += u64::from(matches!(row.record, Record::File(_)));
-        let is_lost = self.is_origin() && row.local && row.seen == Seen::UNKNOWN;
         if is_lost || changed.is_some_and(|changed| self.was_cut(row, changed)) {
             self.found.damaged.push(path.clone());
         }
@@ -61,10 +66,15 @@ impl<D: Disk> Observation<'_, D> {
     /// Takes out everything below a directory. Makes at least one change, if there is one to make,
     /// so that repeated calls end.
     pub(super) fn remove_below(&mut self, path: &Path) -> Result<Step, JobError> {
-        self.remove_from(path, None)
+        self.remove_from(path, None, false)
     }
 
-    fn remove_from(&mut self, path: &Path, changed: Option<Time>) -> Result<Step, JobError> {
+    fn remove_from(
+        &mut self,
+        path: &Path,
+        changed: Option<Time>,
+        is_lost: bool,
+    ) -> Result<Step, JobError> {
         let mut stack = vec![(path.clone(), None, RowPages::new(path, None))];
         let mut begun = false;
         while let Some((directory, _, rows)) = stack.last_mut() {
@@ -85,7 +95,7 @@ impl<D: Disk> Observation<'_, D> {
             if begun && self.changes_full() {
                 return Ok(Step::Full);
             }
-            self.take_out(&path, &row, changed);
+            self.take_out(&path, &row, changed, is_lost);
             begun = true;
         }
         Ok(Step::Done)
