@@ -205,3 +205,68 @@ fn a_confirmation_does_not_wait_for_a_watcher_for_ever() {
     lone.until(|lone| lone.published() == Some(80));
     assert_eq!(lone.held(), None);
 }
+
+/// Files that were moved, and those that stayed.
+const MOVED: u64 = 100;
+const STAYED: u64 = 60;
+
+/// An origin that has just moved a directory, and knows it.
+fn moved() -> Lone {
+    let disk = SimDisk::new(Options::default());
+    for (directory, files) in [("old", MOVED), ("stays", STAYED)] {
+        disk.user_mkdir(directory).unwrap();
+        for number in 0..files {
+            disk.user_write(format!("{directory}/{number}"), b"page").unwrap();
+        }
+    }
+    let mut lone = Lone::new(disk);
+    lone.until(|lone| lone.published() == Some(MOVED + STAYED));
+    lone.disk.user_rename("old", "new").unwrap();
+    lone.tell_hints();
+    lone.until(|lone| lone.published() == Some(2 * MOVED + STAYED));
+    lone.until(|lone| lone.published() == Some(MOVED + STAYED));
+    lone
+}
+
+#[test]
+fn a_move_doubles_no_file_for_the_brake() {
+    let mut lone = moved();
+    // One that lay there stays below half of both names together, but not of what there was.
+    let left = (MOVED + STAYED) / 2;
+    (left..MOVED + STAYED)
+        .map(|number| number - left)
+        .for_each(|number| lone.disk.user_remove(format!("new/{number}")).unwrap());
+    lone.tell_hints();
+    lone.until(|lone| lone.published() == Some(left) || lone.held().is_some());
+    assert_eq!(lone.held(), None);
+    lone.disk.user_remove("stays/0").unwrap();
+    lone.tell_hints();
+    lone.until(|lone| lone.held().is_some());
+    let node = lone.node.view(Moment { now: lone.now, wall: Wall(0) }).node;
+    let reason = node.held.map(|held| held.reason).unwrap_or_default();
+    assert!(reason.contains(&format!("{} of {} files", left - 1, MOVED + STAYED)), "{reason}");
+}
+
+#[test]
+fn what_came_is_missed_when_it_goes_and_moves_make_nobody_forget_it() {
+    let mut lone = moved();
+    let files = 2 * (MOVED + STAYED);
+    lone.disk.user_mkdir("more").unwrap();
+    (STAYED + MOVED..files).for_each(|number| {
+        lone.disk.user_write(format!("more/{number}"), b"page").unwrap();
+        lone.tell_hints();
+    });
+    lone.until(|lone| lone.published() == Some(files));
+    // One by one, with a move between any two.
+    for number in STAYED + MOVED..files {
+        lone.disk.user_remove(format!("more/{number}")).unwrap();
+        lone.disk.user_rename("stays", "for-now").unwrap();
+        lone.disk.user_rename("for-now", "stays").unwrap();
+        lone.tell_hints();
+        let left = files - 1 - (number - STAYED - MOVED);
+        lone.until(|lone| lone.published() == Some(left));
+    }
+    lone.disk.user_remove("stays/1").unwrap();
+    lone.tell_hints();
+    lone.until(|lone| lone.held() == Some(1));
+}

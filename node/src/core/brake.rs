@@ -69,6 +69,9 @@ pub(super) struct Brake {
     hold: Option<Hold>,
     /// File counts of published trees, each with its moment, falling: the first is the largest.
     published: VecDeque<(Instant, u64)>,
+    /// The size of a published tree that is not remembered yet, and since when: what had come up
+    /// under new names may have been on its way out of the old ones, and the tree has both.
+    passing: Option<(Instant, u64)>,
     /// What an origin's docroot is compared with from a hold over lost files on, until it has half
     /// of that again or somebody confirms; holds for other reasons may come and go meanwhile.
     had: Option<u64>,
@@ -139,7 +142,14 @@ impl Brake {
         self.hold.as_ref().map(|hold| HeldView { reason: hold.reason(), deletes: hold.deletes() })
     }
 
-    /// Remembers the size of a published tree.
+    /// A tree of so many files is published. Of those that pass while something waits to be looked
+    /// at, the smallest counts: the others have names that are gone.
+    pub(super) fn publishes(&mut self, now: Instant, files: u64) {
+        let (since, least) = self.passing.unwrap_or((now, files));
+        self.passing = Some((since, least.min(files)));
+    }
+
+    /// Remembers the size of a tree that lay there.
     pub(super) fn remember(&mut self, now: Instant, files: u64) {
         while self.published.back().is_some_and(|(_, other)| *other <= files) {
             self.published.pop_back();
@@ -163,6 +173,7 @@ impl Brake {
             *had = had.saturating_sub(files);
         }
         self.had = self.had.map(|had| had.saturating_sub(files));
+        self.passing = self.passing.map(|(since, least)| (since, least.saturating_sub(files)));
     }
 
     fn largest(&mut self, now: Instant) -> u64 {
@@ -209,7 +220,31 @@ impl Node {
             None => {}
         }
         if let Some(tree) = self.published_tree() {
-            self.brake.remember(self.now, tree.files);
+            // What was published last may have been in the middle of a move.
+            let most =
+                stored.as_deref().and_then(state::unpair).map_or(u64::MAX, |(_, files)| files);
+            self.brake.remember(self.now, tree.files.min(most));
+        }
+    }
+
+    /// Remembers the size of a published tree once everything is observed that was hinted before
+    /// it; or after as long as sizes are remembered, whatever still waits then.
+    pub(super) fn remember_what_stands(&mut self) {
+        while let Some((since, least)) = self.brake.passing {
+            let is_seen = self.dirty.has_settled(since)
+                && self.watching.has_seen(since)
+                && !self.watching.has_vanished_by(since);
+            if !is_seen && self.now.saturating_since(since) <= MEMORY {
+                return;
+            }
+            self.brake.passing = None;
+            self.brake.remember(self.now, least.min(self.current.files));
+            self.store_brake();
+            // What was published meanwhile comes next.
+            let published = self.published_tree().map(|tree| tree.files);
+            if let Some(files) = published.filter(|files| *files > least) {
+                self.brake.publishes(self.now, files);
+            }
         }
     }
 
@@ -226,7 +261,7 @@ impl Node {
         let emptied = files == 0 && published > 0;
         let halved = files.saturating_mul(2) < had && had - files > FEW;
         if emptied || halved {
-            let had = had.max(published);
+            let had = if had == 0 { published } else { had };
             self.brake.had = Some(had);
             let going = published.saturating_sub(files);
             self.hold(Hold::Lost { had, has: files, going });
@@ -373,6 +408,7 @@ impl Node {
         self.brake.confirmed = true;
         self.brake.had = None;
         self.brake.published.clear();
+        self.brake.passing = None;
     }
 
     /// An operator confirms what is held. Returns what it was.

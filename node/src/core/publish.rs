@@ -161,6 +161,7 @@ impl Node {
 
     /// Publishes what is to be published: a change of the document, or of the tree.
     pub(super) fn publish_next(&mut self) {
+        self.remember_what_stands();
         self.publish_tree_next();
         self.publish.caught_up |= self.has_caught_up();
         while self.may_sign()
@@ -262,7 +263,8 @@ impl Node {
         let draft = self.draft.clone();
         let Some((push, mut batch)) = self.sign(tree, delta, draft, confirms_drop) else { return };
         self.publish.returning.forked = false;
-        self.brake.remember(self.now, tree.files);
+        self.brake.publishes(self.now, tree.files);
+        self.remember_what_stands();
         self.brake.put(&mut batch, self.wall);
         self.push_to_all(push, inline);
         let first = self.draft.take().is_some();

@@ -149,6 +149,11 @@ impl Watching {
             && !self.hashed.iter().any(|(_, since)| older(since))
     }
 
+    /// Whether a name that vanished up to `moment` is still in the tree.
+    pub(super) fn has_vanished_by(&self, moment: Instant) -> bool {
+        self.vanished.values().any(|since| *since <= moment)
+    }
+
     /// The next scan is like the first after the start.
     pub(super) fn begin_again(&mut self) {
         self.scanned = false;
