@@ -21,6 +21,8 @@ use crate::store::Depth;
 
 /// Most waits at a time.
 const MAX_WAITS: usize = 256;
+/// Shortest time of a wait: what is there already can be told in it.
+const SHORTEST: Duration = Duration::from_millis(100);
 /// How long a confirmation may look for what was lost before it.
 const CONFIRM_TIME: Duration = Duration::from_secs(30);
 
@@ -91,7 +93,7 @@ impl Node {
                 return self.answer_refused(id, 12, &message, "see `mirrormesh status`");
             }
         }
-        self.begin_wait(id, What::Wait(scope), timeout);
+        self.begin_wait(id, What::Wait(scope), timeout.max(SHORTEST));
     }
 
     /// Confirms what is held, after a look where files are missing.
@@ -204,7 +206,7 @@ impl Node {
         (fresh && newest && (self.is_in_line() || tried)).then_some(head.seq)
     }
 
-    /// Members of a scope that have not brought a head in line, by name.
+    /// Members of a scope that have not brought a head in line, each with the reason.
     fn laggards(&self, scope: &WaitScope, seq: u64) -> Vec<String> {
         let epoch = self.authority.term().epoch;
         self.scope(scope)
@@ -222,8 +224,26 @@ impl Node {
                 });
                 !done && *id != *self.authority.origin()
             })
-            .map(|id| self.name_of(&id))
+            .map(|id| format!("{} ({})", self.name_of(&id), self.why_behind(&id, seq)))
             .collect()
+    }
+
+    /// Why a member has not brought a head in line, as far as it has said.
+    fn why_behind(&self, id: &NodeId, seq: u64) -> String {
+        let report = self.peers.members.get(id).and_then(|peer| peer.report.as_ref());
+        match report {
+            _ if !self.is_alive(id) => "not reached".into(),
+            None => "it has not said yet where it is".into(),
+            Some(report) => match (&report.held, report.seq) {
+                (Some((reason, _)), _) => format!("held: {reason}"),
+                (None, _) if !report.fresh => "it does not hear the origin".into(),
+                (None, None) => format!("it has no head yet, and needs seq {seq}"),
+                (None, Some(at)) if report.errors > 0 => {
+                    format!("at seq {at} of {seq}, {} paths in error", report.errors)
+                }
+                (None, Some(at)) => format!("at seq {at} of {seq}"),
+            },
+        }
     }
 
     fn scope(&self, scope: &WaitScope) -> Vec<NodeId> {
@@ -257,7 +277,9 @@ impl Node {
                 What::Wait(scope) => self.laggards(scope, seq),
                 What::Confirm => Vec::new(),
             },
-            Stage::Barrier(_) => vec!["this node: the watcher does not answer".into()],
+            Stage::Barrier(_) => {
+                vec!["this node: the watcher was still asked what has changed".into()]
+            }
             Stage::Observe(_) | Stage::Settle => {
                 let reason = match self.held_view() {
                     Some(held) => held.reason,
