@@ -83,6 +83,8 @@ pub(crate) struct Peer {
 pub(crate) struct Peers {
     pub(crate) members: BTreeMap<NodeId, Peer>,
     pub(crate) connections: BTreeMap<ConnectionId, Connection>,
+    /// How often a node that was removed has called since.
+    pub(crate) removed_calls: u64,
 }
 
 impl Peers {

@@ -6,6 +6,7 @@ use mirrormesh_merkle::Tree;
 
 use super::node::Node;
 use super::view::HeldView;
+use crate::store::NOT_SENT;
 
 impl Node {
     pub(super) fn advance_replica(&mut self) {
@@ -55,6 +56,16 @@ impl Node {
     pub(super) fn equalled_tree(&self) -> Option<Tree> {
         let head = self.follow.applied.as_ref()?;
         Some(Tree { root: head.root, files: head.files, bytes: head.bytes })
+    }
+
+    /// The reason of a path in error: a version that nobody sends may not be the newest any more.
+    pub(super) fn reason_of(&self, reason: String) -> String {
+        let aim = self.transfer.pass.as_ref().map(|pass| pass.target);
+        let moves_on = self.follow.newest_offer().is_some() || aim != self.follow.target;
+        match reason == NOT_SENT && moves_on {
+            true => "it changes faster than it can be fetched".into(),
+            false => reason,
+        }
     }
 
     /// What is held, for people.

@@ -58,7 +58,9 @@ impl Node {
             if let Some(bytes) = self.newest_push() {
                 self.out.push(Effect::Frame { connection, bytes });
             }
-            self.refuse(peer, "removed-member", "it was removed from the cluster");
+            self.peers.removed_calls += 1;
+            let detail = "it was removed from the cluster".to_string();
+            self.note(Note::Refused { peer, what: "removed-member", detail });
             self.out.push(Effect::Close { connection, reason: "removed from the cluster" });
             return;
         }

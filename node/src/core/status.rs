@@ -81,6 +81,8 @@ impl Node {
                     ("served_bytes", self.serve.bytes),
                     ("applied_files", self.transfer.files),
                     ("applied_bytes", self.transfer.bytes),
+                    ("missing_contents", self.transfer.missing),
+                    ("removed_calls", self.peers.removed_calls),
                     ("walked_nodes", self.follow.walked_nodes),
                 ]
                 .into_iter(),
@@ -120,12 +122,15 @@ impl Node {
     fn cluster_view(&self) -> ClusterView {
         let term = self.authority.term();
         let members = self.document().map_or(&[][..], |document| &document.members);
+        let mut members: Vec<&Member> = members.iter().collect();
+        let origin = self.authority.origin();
+        members.sort_by_key(|member| (member.id != *origin, &member.name));
         ClusterView {
             id: self.authority.cluster().to_string(),
             epoch: term.epoch,
             term: term.short(),
             origin: self.name_of(self.authority.origin()),
-            members: members.iter().map(|member| self.member_view(member)).collect(),
+            members: members.into_iter().map(|member| self.member_view(member)).collect(),
         }
     }
 

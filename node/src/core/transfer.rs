@@ -61,7 +61,7 @@ pub(super) struct Pass {
     pub(super) only: Option<Vec<Path>>,
     /// What this pass leads to. A later target waits for the next pass: a walk that changed its
     /// mind on the way would plan files whose directories it has passed by.
-    target: Tree,
+    pub(super) target: Tree,
     /// Only what still is as in this tree.
     unedited_since: Option<Tree>,
     planning: bool,
@@ -125,6 +125,8 @@ pub(super) struct Transfer {
     pub(super) set_aside: u64,
     pub(super) files: u64,
     pub(super) bytes: u64,
+    /// Contents that did not come: who had them has others by now, or is away.
+    pub(super) missing: u64,
 }
 
 impl Transfer {
@@ -461,14 +463,12 @@ impl Node {
             self.dirty.look(path, Depth::Name, self.now);
         }
         self.transfer.new_errors_more += applied.failed_more;
-        for (name, count) in
-            [("missing-content", applied.missing), ("wrong-content", applied.wrong)]
-        {
-            if count > 0 {
-                *self.refused.entry(name).or_default() += count;
-            }
+        self.transfer.missing += applied.missing;
+        if applied.wrong > 0 {
+            *self.refused.entry("wrong-content").or_default() += applied.wrong;
         }
         for (path, reason) in applied.failed {
+            let reason = self.reason_of(reason);
             if self.transfer.new_errors.len() < MAX_NOTED
                 && !self.transfer.errors.contains_key(&path)
             {

@@ -5,7 +5,7 @@ use mirrormesh_merkle::{File, Path, Record, lookup};
 
 use super::super::disk::{Disk, FileKind};
 use super::super::index::{IndexRow, Seen};
-use super::super::job::JobError;
+use super::super::job::{JobError, NOT_SENT};
 use super::super::plan::as_file;
 use super::super::sources;
 use super::check::Steps;
@@ -45,7 +45,7 @@ impl<D: Disk> Run<'_, D> {
             // It is on its way, and comes in a later pass.
             None if self.job.cut => self.report.postpone(&task.path),
             None if file.unserved => self.leave_out(task, steps)?,
-            None => self.report.miss(&task.path, "nobody has sent its content"),
+            None => self.report.miss(&task.path, NOT_SENT),
         }
         Ok(())
     }

@@ -165,6 +165,10 @@ pub struct Apply {
     pub seed: u64,
 }
 
+/// Why a path whose content did not come is in error.
+pub const NOT_SENT: &str =
+    "nobody has sent its content: it is another by now, or who has it is away";
+
 /// What Apply did. What it did is committed (not durably), index and current tree included.
 #[derive(Debug)]
 pub struct Applied {
