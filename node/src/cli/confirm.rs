@@ -32,7 +32,11 @@ pub(crate) fn run(arguments: &ConfirmArguments, state: &Path, output: Output) ->
         output.talk("nothing is held");
     } else {
         let rows = held.iter().map(|line| {
-            vec![line.member.clone(), text::count(line.deletes, "file"), line.reason.clone()]
+            let files = match line.deletes {
+                0 => String::new(),
+                deletes => text::count(deletes, "file"),
+            };
+            vec![line.member.clone(), files, line.reason.clone()]
         });
         for line in text::table(&rows.collect::<Vec<_>>()) {
             output.line(line);

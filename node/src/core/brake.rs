@@ -50,8 +50,11 @@ impl Hold {
     /// A sentence for people.
     pub(super) fn reason(&self) -> String {
         match self {
-            Hold::Docroot { reason, .. } => format!(
-                "{reason}; nothing is published or deleted. Bring the docroot back, or run `mirrormesh confirm`"
+            Hold::Docroot { reason, other: Some(_) } => format!(
+                "{reason}; nothing is deleted for that. Bring the docroot back, or run `mirrormesh confirm`"
+            ),
+            Hold::Docroot { reason, other: None } => format!(
+                "{reason}; nothing is deleted for that. Bring the directory back, and it goes on by itself"
             ),
             Hold::Lost { had, has, going } => format!(
                 "the docroot has {has} of {had} files left; {going} of the missing are not deleted elsewhere. Bring them back, or run `mirrormesh confirm`"
@@ -135,6 +138,14 @@ impl Brake {
     /// Of how many files of a replica more than half may not go.
     fn measure(&self, files: u64) -> u64 {
         self.let_through.max(files)
+    }
+
+    /// Why a confirmation cannot release what is held: there is nothing to go on with.
+    pub(super) fn cannot_release(&self) -> Option<&str> {
+        match &self.hold {
+            Some(Hold::Docroot { reason, other: None }) => Some(reason),
+            _ => None,
+        }
     }
 
     /// What is held, for people.
@@ -411,18 +422,22 @@ impl Node {
         self.brake.passing = None;
     }
 
-    /// An operator confirms what is held. Returns what it was.
-    pub(super) fn confirm_hold(&mut self) -> Option<Hold> {
-        let hold = self.brake.hold.clone()?;
+    /// An operator confirms what is held.
+    pub(super) fn confirm_hold(&mut self) {
+        let Some(hold) = self.brake.hold.clone() else { return };
+        if self.brake.cannot_release().is_some() {
+            return;
+        }
         self.release("confirm");
         match &hold {
-            Hold::Docroot { other: Some(identity), .. } => self.take_docroot(*identity),
-            // Nothing is there: it may be another directory the next time.
-            Hold::Docroot { other: None, .. } => self.look_at_everything(),
+            Hold::Docroot { other, .. } => {
+                if let Some(identity) = other {
+                    self.take_docroot(*identity);
+                }
+            }
             Hold::Lost { .. } => self.confirm_drop(),
             Hold::Target { root, files, .. } => self.brake.let_pass(*root, *files),
         }
-        Some(hold)
     }
 }
 

@@ -22,6 +22,8 @@ use crate::store::{
 };
 use mirrormesh_merkle::Record;
 
+/// Why an origin cannot be taken out.
+const ORIGIN_STAYS: &str = "no other node can take its place yet";
 /// Manifests of one answer.
 const KEPT_PAGE: usize = 256;
 
@@ -177,6 +179,11 @@ impl Node {
 
     /// Releases what is held here; else what members hold.
     pub(super) fn confirm_now(&mut self, id: CommandId) {
+        if let Some(reason) = self.brake.cannot_release() {
+            let message = format!("a confirmation cannot release this: {reason}");
+            let hint = "bring the directory back, and it goes on by itself";
+            return self.answer_refused(id, 1, &message, hint);
+        }
         let lines = self.held_lines();
         if self.brake.holds() {
             self.confirm_hold();
@@ -275,8 +282,7 @@ impl Node {
         let found = self.document().and_then(|document| document.find(node)).map(|it| it.id);
         match found {
             Some(member) if member == self.id => {
-                let hint = "promote another node first";
-                self.answer_refused(id, 12, "the origin cannot be removed", hint);
+                self.answer_refused(id, 12, "the origin cannot be removed", ORIGIN_STAYS);
             }
             Some(member) => self.remove_member(Some(id), member),
             None => {
@@ -302,8 +308,7 @@ impl Node {
 
     fn leave(&mut self, id: CommandId) {
         if self.is_origin() {
-            let hint = "promote another node first";
-            return self.answer_refused(id, 12, "the origin cannot leave", hint);
+            return self.answer_refused(id, 12, "the origin cannot leave", ORIGIN_STAYS);
         }
         let Some(connection) = self.peers.primary(self.authority.origin()) else {
             let hint = "run `mirrormesh remove` on the origin, or try again when it is back";

@@ -26,8 +26,11 @@ fn verdict(view: &View) -> (Tone, String) {
         return (Tone::Bad, "REMOVED: this node is no member of the cluster any more".into());
     }
     if let Some(held) = &node.held {
-        let files = count(held.deletes, "file");
-        return (Tone::Bad, format!("HELD: {} ({files} would go)", held.reason));
+        let going = match held.deletes {
+            0 => String::new(),
+            deletes => format!(" ({} would go)", count(deletes, "file")),
+        };
+        return (Tone::Bad, format!("HELD: {}{going}", held.reason));
     }
     if node.role == "origin" {
         return origin_verdict(view, &seq);
@@ -159,7 +162,11 @@ fn member_state(member: &MemberView, seq: Option<u64>) -> (Tone, String) {
         return (Tone::Bad, "not reached".into());
     }
     if let Some(held) = &member.held {
-        return (Tone::Bad, format!("held ({})", count(held.deletes, "file")));
+        let state = match held.deletes {
+            0 => "held".into(),
+            deletes => format!("held ({})", count(deletes, "file")),
+        };
+        return (Tone::Bad, state);
     }
     if member.role == "witness" {
         let (tone, state) =
