@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use super::failure::{Failure, Outcome, exit};
+use super::failure::{Failure, Outcome, exit, with_state};
 use crate::core::{Answer, Command, View};
 use crate::daemon::control::{Client, ControlError};
 
@@ -135,7 +135,8 @@ impl<'a> Daemon<'a> {
 
     fn unreachable(self, reason: &str) -> Silence {
         let message = format!("no daemon answers in {}: {reason}", self.state.display());
-        let hint = "is it running? mirrormesh run, or systemctl status mirrormesh";
+        let run = with_state(self.state, "run");
+        let hint = format!("is it running? {run}, or systemctl status mirrormesh");
         Silence::Unreachable(Failure::new(exit::UNREACHABLE, message).hint(hint))
     }
 }

@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::ask::{Daemon, unexpected};
-use super::failure::{Failure, Outcome, exit};
+use super::failure::{Failure, Outcome, exit, with_state};
 use super::members::done;
 use super::output::Output;
 use super::scratch::Scratch;
@@ -129,7 +129,7 @@ fn edit(state: &Path, output: Output) -> Outcome {
     }
     done(Command::ConfigReplace { text }, state, output).map_err(|failure| {
         let kept = scratch.keep().join("cluster.toml");
-        let again = format!("mirrormesh config edit {}", kept.display());
+        let again = with_state(state, &format!("config edit {}", kept.display()));
         failure.hint(format!("your text is kept; correct it and run: {again}"))
     })
 }

@@ -3,6 +3,8 @@
 //! Invariants: the codes are those of the command line's contract and keep their meaning; every
 //! failure is one message of one line and, where there is something to do, one hint.
 
+use std::path::Path;
+
 use crate::daemon::config::ConfigError;
 use crate::daemon::key::KeyFileError;
 use crate::daemon::lock::LockError;
@@ -72,8 +74,16 @@ impl Failure {
     }
 }
 
+/// A command to be run for a state directory, as it has to be typed.
+pub(crate) fn with_state(state: &Path, verb: &str) -> String {
+    if state == Path::new(super::DEFAULT_STATE) {
+        return format!("mirrormesh {verb}");
+    }
+    format!("mirrormesh {verb} --state {}", state.display())
+}
+
 /// Where no cluster is.
-pub(crate) fn no_cluster(state: &std::path::Path) -> Failure {
+pub(crate) fn no_cluster(state: &Path) -> Failure {
     Failure::new(exit::CLUSTER, format!("there is no cluster in {}", state.display()))
         .hint("mirrormesh init, or mirrormesh join")
 }

@@ -107,6 +107,17 @@ pub(crate) fn run(arguments: &JoinArguments, state: &Path, output: Output) -> Ou
     Ok(exit::DONE)
 }
 
+/// What to do about a refusal.
+fn refusal_hint(sentence: &str) -> &'static str {
+    if sentence.starts_with("the token") {
+        "a new token: mirrormesh token, on the origin"
+    } else if sentence.starts_with("the name") {
+        "another name: --name NAME; the token is not used up"
+    } else {
+        ""
+    }
+}
+
 fn dial(options: &JoinOptions, output: Output) -> Result<Batch, Failure> {
     let answered = std::cell::Cell::new(false);
     let mut progress = |sentence: &str| {
@@ -132,8 +143,10 @@ fn dial(options: &JoinOptions, output: Output) -> Result<Batch, Failure> {
     joined.map_err(|error| {
         let addresses = options.token.addresses.join(", ");
         match error {
-            JoinError::Refused(sentence) => Failure::new(exit::REFUSED, sentence)
-                .hint("another name: --name NAME; a new token: mirrormesh token, on the origin"),
+            JoinError::Refused(sentence) => {
+                let hint = refusal_hint(&sentence);
+                Failure::new(exit::REFUSED, sentence).hint(hint)
+            }
             JoinError::TimedOut(reason) if answered.get() => {
                 Failure::new(exit::TIMEOUT, format!("timed out: {reason}"))
                     .hint("join again with the same token: it is not used up")

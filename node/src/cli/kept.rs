@@ -25,6 +25,9 @@ use crate::daemon::places;
 use crate::store::area::Area;
 use crate::store::kept::unknown;
 
+/// Most lines of a list on a terminal.
+const LISTED: usize = 50;
+
 /// List, restore or drop what was set aside.
 #[derive(Debug, Args)]
 pub(crate) struct KeptArguments {
@@ -35,7 +38,12 @@ pub(crate) struct KeptArguments {
 #[derive(Debug, Subcommand)]
 enum KeptVerb {
     /// What was set aside: where, why, since when.
+    ///
+    /// On a terminal at most 50, the newest.
     List {
+        /// On a terminal too: all of them.
+        #[arg(long)]
+        all: bool,
         /// Print raw paths only, each ended by NUL.
         #[arg(short = '0')]
         null: bool,
@@ -72,7 +80,7 @@ enum KeptVerb {
 /// Runs the verb.
 pub(crate) fn run(arguments: &KeptArguments, state: &Path, output: Output) -> Outcome {
     match &arguments.verb {
-        KeptVerb::List { null } => list(state, output, *null),
+        KeptVerb::List { all, null } => list(state, output, *all, *null),
         KeptVerb::Show { id } => show(state, output, *id),
         KeptVerb::Restore { id, to } => restore(state, output, *id, to.as_deref()),
         KeptVerb::Drop { ids, .. } => done(Command::KeptDrop { ids: ids.clone() }, state, output),
@@ -97,7 +105,7 @@ fn find(state: &Path, id: u64) -> Result<KeptLine, Failure> {
     found.ok_or_else(|| Failure::new(exit::REFUSED, unknown(id)).hint("see `mirrormesh kept list`"))
 }
 
-fn list(state: &Path, output: Output, null: bool) -> Outcome {
+fn list(state: &Path, output: Output, all: bool, null: bool) -> Outcome {
     let lines = lines(state)?;
     if output.json {
         output.value(&json!({ "kept": lines.iter().map(value).collect::<Vec<_>>() }));
@@ -106,8 +114,12 @@ fn list(state: &Path, output: Output, null: bool) -> Outcome {
     } else if !lines.is_empty() {
         let mut rows =
             vec![["ID", "SINCE", "SIZE", "KIND", "WHY", "PATH"].map(String::from).to_vec()];
-        rows.extend(lines.iter().map(row));
+        let more = if all || !output.terminal { 0 } else { lines.len().saturating_sub(LISTED) };
+        rows.extend(lines.iter().skip(more).map(row));
         text::table(&rows).into_iter().for_each(|line| output.line(line));
+        if more > 0 {
+            output.talk(format!("and {more} more, set aside before: --all lists them"));
+        }
     }
     Ok(exit::DONE)
 }

@@ -68,7 +68,7 @@ impl Output {
             .and_then(|()| stdout.flush());
         if let Err(error) = written {
             if error.kind() != ErrorKind::BrokenPipe {
-                self.talk(format!("stdout: {error}"));
+                self.talk(format!("mirrormesh: stdout: {error}"));
             }
             std::process::exit(i32::from(super::failure::exit::FAILED));
         }

@@ -14,11 +14,12 @@ use crate::farm_command::{Said, program, remark, run};
 
 /// A failure with this code, told in a line and a hint.
 #[track_caller]
-fn refused(said: Said, code: i32, word: &str) {
+fn refused(said: Said, code: i32, word: &str) -> String {
     assert_eq!(said.stdout, "", "data although it failed");
     let told = said.failed(code);
     assert!(told.contains(word), "{word:?} is not in: {told}");
     assert!(told.starts_with("mirrormesh: ") && told.lines().count() <= 2, "{told}");
+    told
 }
 
 #[test]
@@ -45,7 +46,7 @@ fn places_that_cannot_be_used() {
     let alias = directory.path().join("alias");
     std::os::unix::fs::symlink(node.state(), &alias).unwrap();
     refused(init(&alias), 1, "overlap");
-    refused(node.cli(&["run"]), 10, "no cluster");
+    refused(node.cli(&["run"]), 10, &format!("no cluster in {}", node.state().display()));
     assert_eq!(fs::read_dir(node.state()).unwrap().count(), 2, "nothing was made");
 
     let docroot = node.docroot();
@@ -207,8 +208,9 @@ fn a_damaged_state_is_told_and_left_alone() {
         let damaged = files(&origin.state());
         assert_ne!(damaged, whole, "{name}");
         remark(name);
-        refused(origin.cli(&["run"]), *code, word);
+        let told = refused(origin.cli(&["run"]), *code, word);
         if name.contains("store") {
+            assert!(told.contains("join again"), "{name}: {told}");
             // It is a node all the same, and not a place for another cluster.
             refused(origin.init(&[]), 10, "belongs to a node");
         }

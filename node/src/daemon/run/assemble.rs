@@ -19,7 +19,7 @@ use crate::daemon::transport::{Endpoint, Tuning};
 use crate::daemon::watch::{self, HintReceiver, Preference};
 use crate::daemon::watching::{NotWatching, Watching};
 use crate::daemon::{places, reload, system};
-use crate::store::{Disk, Place, Table, recover, run};
+use crate::store::{Disk, DiskErrorKind, Place, Table, recover, run};
 
 /// Where a witness, which has no docroot, keeps the empty directories that stand for it.
 const WITNESS: &str = "witness";
@@ -59,7 +59,11 @@ pub(super) fn assemble(
     let failed = |what: &str, error: &dyn std::fmt::Display| {
         RunError::failed(format!("{what} {}: {error}", state.display()))
     };
-    let disk = RealDisk::open(options).map_err(|error| failed("the store in", &error))?;
+    let disk = RealDisk::open(options).map_err(|error| {
+        let is_damaged = matches!(error.kind, DiskErrorKind::Invalid | DiskErrorKind::Failed);
+        let hint = "restore the state directory, or move it away and join again";
+        failed("the store in", &error).hint(if is_damaged { hint } else { "" })
+    })?;
     let recovered = recover(&disk).map_err(|error| failed("recovery in", &error))?;
     for note in &recovered.notes {
         tracing::warn!("recovery: {note}");

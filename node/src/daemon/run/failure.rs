@@ -52,8 +52,8 @@ impl RunError {
             StopReason::Removed => Err(RunError {
                 exit: REFUSED,
                 message: "this node was removed from the cluster".to_owned(),
-                hint: "to come back: join again with another --state and --work; what was set aside here \
-                       stays in kept/ of the old work directory"
+                hint: "to come back: move the state and the work directory away, and join again; what was \
+                       set aside here stays in kept/ of the old work directory"
                     .to_owned(),
             }),
             StopReason::Broken(reason) => Err(RunError::failed(reason)),
@@ -66,6 +66,10 @@ impl RunError {
         if error.exit == NO_CLUSTER && places::has_store(state) {
             let message = format!("{KEY_FILE} or {CONFIG_FILE} is gone from {}", state.display());
             return RunError::failed(message).hint(places::STORE_GONE);
+        }
+        if error.exit == NO_CLUSTER {
+            let message = format!("there is no cluster in {}", state.display());
+            return RunError { message, ..error };
         }
         error
     }
