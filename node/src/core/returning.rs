@@ -46,6 +46,8 @@ pub(super) struct Returning {
     unheard: BTreeSet<NodeId>,
     /// Those of them that were asked for the head they know, and how long they may take.
     asked: BTreeMap<NodeId, Instant>,
+    /// Those that had their time, and hold nothing up again.
+    late: BTreeSet<NodeId>,
     pub(super) lineage: Lineage,
     storing: Storing,
     /// Numbers at or above this were never durably reserved before the start.
@@ -211,6 +213,7 @@ impl Node {
         returning.asked.retain(|peer, _| self.peers.members.contains_key(peer));
         while let Some(late) = returning.first_late(self.now) {
             returning.asked.remove(&late);
+            returning.late.insert(late);
         }
         let all = returning.unheard.is_empty() && self.follow.newest_offer().is_none();
         if returning.until.is_some_and(|until| until <= self.now || all) {
@@ -223,7 +226,7 @@ impl Node {
     pub(super) fn must_show(&mut self, peer: NodeId, theirs: (u64, u64)) -> bool {
         let own = self.authority.head().map_or((0, 0), Head::position);
         let returning = &mut self.publish.returning;
-        if !returning.unheard.contains(&peer) {
+        if !returning.unheard.contains(&peer) || returning.late.contains(&peer) {
             return false;
         }
         let must_show = theirs > own || returning.lineage.may_lack(theirs);
