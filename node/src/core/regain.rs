@@ -6,8 +6,8 @@
 //! again: so what a power cut damaged is known as damage, and what cannot be read stays as it was
 //! published. Then every path that still is as the lineage's tree says takes the entry that the head
 //! published, and only what was edited since is published; but only if the number of the head or
-//! its time proves a rollback, or if the whole docroot is as that tree says. Else there was a crash,
-//! and whatever lies there is an edit.
+//! its time proves a rollback, or if the whole docroot was as that tree says when this node started.
+//! Else there was a crash, and whatever lies there is an edit.
 //!
 //! While a proven rollback finds nobody who serves all of it, the node holds: `confirm` lets it
 //! publish what lies there.
@@ -25,9 +25,6 @@ use super::view::HeldView;
 use super::wire::Push;
 use crate::store::{Done, Job, JobError, TakeUp};
 
-/// A forgotten head so long after the last durable moment was not forgotten by a crash: what is
-/// committed is flushed soon.
-const ROLLBACK: Duration = Duration::from_secs(60);
 /// So long members may show nothing more of the tree of a forgotten head.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// And so long it may take as a whole: members that feed it nonsense hold up no origin for ever.
@@ -90,9 +87,7 @@ impl Node {
         push: Push,
     ) {
         self.sequence.raise_above(head.seq);
-        let returning = &self.publish.returning;
-        let is_late = head.time.0 > returning.durable_until.saturating_add(NANOSECONDS_OF_ROLLBACK);
-        self.regain(from, &head, head.seq >= returning.bound || is_late);
+        self.regain(from, &head);
         self.offer(from, signed, head, push);
     }
 
@@ -105,13 +100,14 @@ impl Node {
         push: Push,
     ) {
         self.publish.returning.forked = true;
-        self.regain(from, &head, true);
+        self.regain(from, &head);
         self.take_forgotten_document(&head, &push);
         self.offer(from, signed, head, push);
     }
 
-    fn regain(&mut self, from: NodeId, head: &Head, proven: bool) {
+    fn regain(&mut self, from: NodeId, head: &Head) {
         let now = self.now;
+        let proven = self.publish.returning.lineage.is_rolled_back_before(head);
         self.waits.settle_again();
         let position = head.position();
         let regains = self.publish.returning.regains.get_or_insert(Regaining {
@@ -239,9 +235,8 @@ impl Node {
     fn take_up(&mut self) {
         let Some(published) = self.regained_tree().filter(|_| !self.jobs.is_busy()) else { return };
         let Some(regains) = &mut self.publish.returning.regains else { return };
-        let before = self.publish.returning.lineage.tree;
-        let is_as_before = before.is_some_and(|tree| tree.root == self.current.root);
-        regains.step = Step::Index { takes: regains.proven || is_as_before };
+        let is_whole = self.publish.returning.lineage.whole == Some(true);
+        regains.step = Step::Index { takes: regains.proven || is_whole };
         let batch = std::mem::take(&mut self.follow.before);
         self.persist(batch, false, Vec::new());
         let job = Job::TakeUp(TakeUp { current: self.current, published, only_missing: false });
@@ -323,6 +318,3 @@ impl Node {
         self.end_regaining(None);
     }
 }
-
-/// [`ROLLBACK`] as the wall clock counts.
-const NANOSECONDS_OF_ROLLBACK: i64 = ROLLBACK.as_nanos() as i64;

@@ -50,10 +50,6 @@ pub(super) struct Returning {
     late: BTreeSet<NodeId>,
     pub(super) lineage: Lineage,
     storing: Storing,
-    /// Numbers at or above this were never durably reserved before the start.
-    pub(super) bound: u64,
-    /// The last durable moment before the start, by the wall clock in nanoseconds.
-    pub(super) durable_until: i64,
     /// A member knows a head that this run contradicts: until the next one is published, nobody is
     /// told of the newest.
     pub(super) forked: bool,
@@ -80,11 +76,29 @@ pub(super) struct Lineage {
     pub(super) document: Hash,
     /// First number of those published since, while members were unheard; 0 if none were.
     first: u64,
+    /// Numbers at or above this were never durably reserved before the start after it.
+    bound: u64,
+    /// The last durable moment before that start, by the wall clock in nanoseconds.
+    durable_until: i64,
+    /// Whether the docroot was found to be as a whole as the tree says; nothing before a scan.
+    pub(super) whole: Option<bool>,
 }
+
+/// A forgotten head so long after the last durable moment was not forgotten by a crash: what is
+/// committed is flushed soon.
+const ROLLBACK: Duration = Duration::from_secs(60);
 
 impl Default for Lineage {
     fn default() -> Lineage {
-        Lineage { position: (0, 0), tree: None, document: Hash::ZERO, first: 0 }
+        Lineage {
+            position: (0, 0),
+            tree: None,
+            document: Hash::ZERO,
+            first: 0,
+            bound: 0,
+            durable_until: 0,
+            whole: None,
+        }
     }
 }
 
@@ -100,7 +114,9 @@ enum Storing {
 impl Lineage {
     fn encode(&self) -> Bytes {
         let mut bytes = BytesMut::new();
-        for number in [self.position.0, self.position.1, self.first] {
+        let whole = u64::from(self.whole == Some(true));
+        let (epoch, seq) = self.position;
+        for number in [epoch, seq, self.first, self.bound, self.durable_until as u64, whole] {
             bytes.put_u64(number);
         }
         bytes.put_slice(self.document.as_bytes());
@@ -109,12 +125,15 @@ impl Lineage {
     }
 
     fn decode(bytes: &[u8]) -> Option<Lineage> {
-        let (numbers, rest) = bytes.split_at_checked(24)?;
+        let (numbers, rest) = bytes.split_at_checked(48)?;
         let number = |index: usize| Some(u64::from_be_bytes(*numbers[index..].first_chunk()?));
         let (document, tree) = rest.split_first_chunk::<32>()?;
         Some(Lineage {
             position: (number(0)?, number(8)?),
             first: number(16)?,
+            bound: number(24)?,
+            durable_until: number(32)? as i64,
+            whole: Some(number(40)? == 1),
             document: Hash::from_bytes(*document),
             tree: Some(decode_tree(tree)?),
         })
@@ -123,6 +142,12 @@ impl Lineage {
     /// Whether a head at this position may be of a run that the disk knows nothing of.
     fn may_lack(&self, position: (u64, u64)) -> bool {
         position > self.position && (self.first == 0 || position.1 < self.first)
+    }
+
+    /// Whether no crash explains that a head was forgotten: the disk was rolled back.
+    pub(super) fn is_rolled_back_before(&self, head: &Head) -> bool {
+        let rollback = ROLLBACK.as_nanos() as i64;
+        head.seq >= self.bound || head.time.0 > self.durable_until.saturating_add(rollback)
     }
 }
 
@@ -179,21 +204,20 @@ impl Node {
             return;
         }
         let returning = &mut self.publish.returning;
-        returning.bound = self.sequence.durable_bound();
+        returning.lineage.bound = self.sequence.durable_bound();
         returning.lineage.tree = Some(self.current);
         let Some(head) = self.authority.head() else { return };
         let until = state.number(state::DURABLE_UNTIL) as i64;
-        returning.durable_until = until;
+        returning.lineage.durable_until = until;
         let stored = state.get(state::LINEAGE).and_then(|bytes| Lineage::decode(&bytes));
         if stored.is_some() {
             returning.storing = Storing::Durable;
         }
-        returning.lineage = stored.unwrap_or(Lineage {
-            position: head.position(),
-            tree: Some(self.current),
-            document: head.document,
-            first: 0,
-        });
+        returning.lineage.position = head.position();
+        returning.lineage.document = head.document;
+        if let Some(stored) = stored {
+            returning.lineage = stored;
+        }
         returning.unheard = self.peers.members.keys().copied().collect();
         if !returning.unheard.is_empty() {
             returning.until = Some(self.now + WAIT);
@@ -215,6 +239,12 @@ impl Node {
             returning.asked.remove(&late);
             returning.late.insert(late);
         }
+        if returning.lineage.whole.is_none() && self.watching.scanned {
+            let tree = returning.lineage.tree;
+            returning.lineage.whole = Some(tree.is_some_and(|it| it.root == self.current.root));
+            self.store_lineage();
+        }
+        let returning = &mut self.publish.returning;
         let all = returning.unheard.is_empty() && self.follow.newest_offer().is_none();
         if returning.until.is_some_and(|until| until <= self.now || all) {
             returning.until = None;
@@ -287,7 +317,7 @@ impl Node {
             return true;
         }
         if returning.lineage.first == 0 {
-            returning.lineage.first = returning.bound.max(number_at(wall, created));
+            returning.lineage.first = self.sequence.durable_bound().max(number_at(wall, created));
             self.sequence.raise_above(returning.lineage.first - 1);
             self.store_lineage();
         }

@@ -149,6 +149,8 @@ impl Yesterday {
         put_state_back(&self.farm, &self.state);
         restore(&self.docroot, &self.farm.origin().docroot());
         self.farm.origin_mut().start();
+        // It has seen that all is as yesterday.
+        self.farm.origin().until("it is scanned", |status| status["node"]["in_sync"] == true);
     }
 
     /// The origin publishes one more version of a page.
