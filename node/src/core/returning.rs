@@ -70,7 +70,7 @@ pub(super) struct Returning {
 pub(super) struct Lineage {
     /// Epoch and number of the head.
     pub(super) position: (u64, u64),
-    /// What the docroot was known to hold then.
+    /// What it published.
     pub(super) tree: Option<Tree>,
     /// The document of the head.
     pub(super) document: Hash,
@@ -215,6 +215,9 @@ impl Node {
         }
         returning.lineage.position = head.position();
         returning.lineage.document = head.document;
+        // What was seen and not published is an edit like what comes.
+        let tree = Tree { root: head.root, files: head.files, bytes: head.bytes };
+        returning.lineage.tree = Some(tree);
         if let Some(stored) = stored {
             returning.lineage = stored;
         }
