@@ -84,6 +84,8 @@ pub(crate) struct Host {
     pub(crate) is_removed: bool,
     /// Nanoseconds by which the wall clock is ahead.
     pub(crate) clock_error: i64,
+    /// Whether the clock was put forward by much since the node started.
+    pub(crate) clock_leapt: bool,
     /// Boot of the machine, and when it began by its wall clock.
     pub(crate) boot: (u64, i64),
     pub(crate) tick_at: Option<Time>,
@@ -120,6 +122,7 @@ impl Host {
             is_member: false,
             is_removed: false,
             clock_error,
+            clock_leapt: false,
             boot: (0, 0),
             tick_at: None,
             tree: Lane::default(),

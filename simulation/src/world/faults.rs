@@ -1,5 +1,6 @@
 //! Faults begin and end.
 
+use crate::world::SECOND;
 use mirrormesh::core::{Command, Hint, HintKind};
 use mirrormesh::store::DiskErrorKind;
 use mirrormesh_merkle::Path;
@@ -61,6 +62,7 @@ impl World {
             Action::Clock { host, by } => {
                 ends = false;
                 self.hosts[host].clock_error += by;
+                self.hosts[host].clock_leapt |= by > 60 * SECOND as i64;
                 true
             }
             Action::Full { host, bytes } => {

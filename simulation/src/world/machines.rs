@@ -164,6 +164,9 @@ impl World {
         self.statistics.crashes_with_losses += u64::from(hits.lost_anything());
         self.trace.remark(|| format!("host {host} crashes: {policy:?} {hits:?}"));
         if policy == Policy::Killed {
+            // What was not durable after such a leap looks like what a rolled back disk forgot.
+            let leapt = std::mem::take(&mut self.hosts[host].clock_leapt);
+            self.ledger.borrow_mut().origin_repairs |= host == 0 && leapt;
             // The machine goes on, and its users.
             self.hosts[host].image = Some(image);
             self.switch_on(host);
