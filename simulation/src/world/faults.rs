@@ -1,12 +1,11 @@
 //! Faults begin and end.
 
-use crate::world::SECOND;
 use mirrormesh::core::{Command, Hint, HintKind};
 use mirrormesh::store::DiskErrorKind;
 use mirrormesh_merkle::Path;
 
 use super::operators::Asked;
-use super::{Happening, World};
+use super::{Happening, SECOND, World};
 use crate::disk::{CrashPlan, FailedSync};
 use crate::host::Watch;
 use crate::network::HostId;
