@@ -17,10 +17,12 @@ use std::time::Duration;
 use mirrormesh_gossip::{Document, Head, Instant, NodeId, SignedHead};
 use mirrormesh_merkle::Tree;
 
+use super::event::Effect;
 use super::jobs::Purpose;
 use super::node::Node;
 use super::note::Note;
 use super::publish::AfterChange;
+use super::returning::Start;
 use super::view::HeldView;
 use super::wire::Push;
 use crate::store::{Done, Job, JobError, TakeUp};
@@ -38,6 +40,8 @@ pub(super) struct Regaining {
     from: NodeId,
     /// Number of the newest such head, and where it stands.
     position: (u64, u64),
+    /// The start before which it was forgotten.
+    start: Start,
     /// Its tree, where it is not the tree of the newest head.
     forgotten: Option<Tree>,
     /// The disk was rolled back: no crash explains the head.
@@ -107,21 +111,26 @@ impl Node {
 
     fn regain(&mut self, from: NodeId, head: &Head) {
         let now = self.now;
-        let proven = self.publish.returning.lineage.is_rolled_back_before(head);
-        self.waits.settle_again();
         let position = head.position();
+        let start = self.publish.returning.start_before(position);
+        let proven = start.is_rolled_back_before(head);
+        self.waits.settle_again();
         let regains = self.publish.returning.regains.get_or_insert(Regaining {
             step: Step::Tree,
             from,
             position,
+            start,
             forgotten: None,
             proven: false,
             since: now,
             got_on: now,
         });
         regains.step = Step::Tree;
-        regains.position = regains.position.max(position);
+        if position >= regains.position {
+            (regains.position, regains.start) = (position, start);
+        }
         regains.from = from;
+        regains.forgotten = None;
         if proven && !regains.proven {
             regains.proven = true;
             // Those of heartbeats are known to nobody who would tell: a clock has gone beyond them.
@@ -131,6 +140,8 @@ impl Node {
                 format!("this node's state was rolled back: head {} is known elsewhere", head.seq);
             self.warnings.insert("rolled-back", text);
         }
+        // Before the head can become the newest in the store: a restart begins with it again.
+        self.store_lineage();
     }
 
     /// The document of a forgotten head is published again, unless it was changed since.
@@ -181,12 +192,14 @@ impl Node {
             let from = regains.from;
             self.publish.returning.hear_again(from);
             self.publish.returning.regains = None;
-            return self.follow.forget_offers();
+            return self.forget_what_is_offered();
         }
         match regains.step {
             Step::Tree => {
                 self.advance_follow();
-                if self.follow.newest_offer().is_none() && self.watching.scanned {
+                let pauses = self.transfer.retry_at.is_some_and(|at| at > self.now);
+                let has_tree = self.follow.newest_offer().is_none();
+                if has_tree && self.watching.scanned && !pauses {
                     self.take_up();
                 }
             }
@@ -223,7 +236,8 @@ impl Node {
 
     /// The tree that tells edits of an origin from what it takes back.
     pub(super) fn unedited_since(&self) -> Option<Tree> {
-        self.publish.returning.lineage.tree.filter(|_| self.is_origin() && self.regains_entries())
+        let regains = self.publish.returning.regains.as_ref();
+        regains.filter(|it| self.is_origin() && it.step == Step::Pass)?.start.tree
     }
 
     /// The tree that is being regained.
@@ -234,8 +248,14 @@ impl Node {
 
     fn take_up(&mut self) {
         let Some(published) = self.regained_tree().filter(|_| !self.jobs.is_busy()) else { return };
+        let Some(position) = self.publish.returning.regains.as_ref().map(Regaining::position)
+        else {
+            return;
+        };
+        let start = self.publish.returning.start_before(position);
         let Some(regains) = &mut self.publish.returning.regains else { return };
-        let is_whole = self.publish.returning.lineage.whole == Some(true);
+        regains.start = start;
+        let is_whole = regains.start.whole == Some(true);
         regains.step = Step::Index { takes: regains.proven || is_whole };
         let batch = std::mem::take(&mut self.follow.before);
         self.persist(batch, false, Vec::new());
@@ -244,10 +264,12 @@ impl Node {
     }
 
     pub(super) fn took_up(&mut self, result: Result<Done, JobError>) {
-        if let Ok(Done::TakeUp(tree)) = result {
-            self.current = tree;
-            self.unflushed.get_or_insert(self.now);
-        }
+        let Ok(Done::TakeUp(tree)) = result else {
+            self.regaining_goes_to(Step::Tree);
+            return self.transfer.pause_retry(self.now);
+        };
+        self.current = tree;
+        self.unflushed.get_or_insert(self.now);
         let Some(regains) = &mut self.publish.returning.regains else { return };
         // Else a newer one has come meanwhile.
         let Step::Index { takes } = regains.step else { return };
@@ -280,10 +302,13 @@ impl Node {
     fn end_regaining(&mut self, tree: Option<Tree>) {
         let Some(regains) = self.publish.returning.regains.take() else { return };
         let lineage = &mut self.publish.returning.lineage;
-        lineage.position = lineage.position.max(regains.position);
-        lineage.tree = tree.or(lineage.tree);
+        // A head of the runs since then says nothing of those that may be unknown.
+        if lineage.may_lack(regains.position) {
+            lineage.position = regains.position;
+            lineage.start.tree = tree.or(lineage.start.tree);
+        }
         self.warnings.remove("rolled-back");
-        self.store_lineage();
+        self.settle_lineage();
         if self.published_tree().is_some_and(|tree| tree.root == self.current.root) {
             // Nothing is to be published.
             self.settle_in_line();
@@ -292,26 +317,38 @@ impl Node {
 
     /// What is held because nobody serves all that a forgotten head published, for people.
     pub(super) fn regaining_view(&self) -> Option<HeldView> {
-        let regains = self.publish.returning.regains.as_ref().filter(|it| it.proven)?;
+        let regains = self.publish.returning.regains.as_ref()?;
         let fails = !self.transfer.errors.is_empty() || self.transfer.errors_more > 0;
         let waits = match regains.step {
-            Step::Tree => regains.got_on + PATIENCE <= self.now,
+            Step::Tree => regains.proven && regains.got_on + PATIENCE <= self.now,
             Step::Pass => fails || self.peers.live().next().is_none(),
             Step::Index { .. } | Step::Scan { .. } => false,
         };
         waits.then(|| HeldView {
             reason: format!(
-                "this node's disk was rolled back, and no member serves all that head {} \
-                 published: it is taken back when one does; `confirm` publishes what lies here",
+                "{}, and no member serves all that head {} published: it is taken back when one \
+                 does; `confirm` publishes what lies here",
+                match regains.proven {
+                    true => "this node's disk was rolled back",
+                    false => "this node forgot a head in a crash",
+                },
                 regains.position.1
             ),
             deletes: 0,
         })
     }
 
+    fn forget_what_is_offered(&mut self) {
+        if let Some((stream, _)) = self.question_asked() {
+            self.out.push(Effect::Reset { stream });
+            self.question_withdrawn(stream);
+        }
+        self.follow.forget_offers();
+    }
+
     /// An operator wants what lies here published.
     pub(super) fn confirm_regaining(&mut self) {
-        self.follow.forget_offers();
+        self.forget_what_is_offered();
         self.abandon_pass();
         self.transfer.errors.clear();
         self.transfer.errors_more = 0;

@@ -49,6 +49,8 @@ pub(super) struct Returning {
     /// Those that had their time, and hold nothing up again.
     late: BTreeSet<NodeId>,
     pub(super) lineage: Lineage,
+    /// This start.
+    start: Start,
     storing: Storing,
     /// A member knows a head that this run contradicts: until the next one is published, nobody is
     /// told of the newest.
@@ -70,15 +72,22 @@ pub(super) struct Returning {
 pub(super) struct Lineage {
     /// Epoch and number of the head.
     pub(super) position: (u64, u64),
-    /// What it published.
-    pub(super) tree: Option<Tree>,
     /// The document of the head.
     pub(super) document: Hash,
     /// First number of those published since, while members were unheard; 0 if none were.
     first: u64,
-    /// Numbers at or above this were never durably reserved before the start after it.
+    /// The start after it.
+    pub(super) start: Start,
+}
+
+/// What was known at a start of what was published before.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Start {
+    /// What the newest head published.
+    pub(super) tree: Option<Tree>,
+    /// Numbers at or above this were never durably reserved before the start.
     bound: u64,
-    /// The last durable moment before that start, by the wall clock in nanoseconds.
+    /// The last durable moment before the start, by the wall clock in nanoseconds.
     durable_until: i64,
     /// Whether the docroot was found to be as a whole as the tree says; nothing before a scan.
     pub(super) whole: Option<bool>,
@@ -90,15 +99,7 @@ const ROLLBACK: Duration = Duration::from_secs(60);
 
 impl Default for Lineage {
     fn default() -> Lineage {
-        Lineage {
-            position: (0, 0),
-            tree: None,
-            document: Hash::ZERO,
-            first: 0,
-            bound: 0,
-            durable_until: 0,
-            whole: None,
-        }
+        Lineage { position: (0, 0), document: Hash::ZERO, first: 0, start: Start::default() }
     }
 }
 
@@ -114,13 +115,14 @@ enum Storing {
 impl Lineage {
     fn encode(&self) -> Bytes {
         let mut bytes = BytesMut::new();
-        let whole = u64::from(self.whole == Some(true));
+        let Start { tree, bound, durable_until, whole } = self.start;
+        let whole = u64::from(whole == Some(true));
         let (epoch, seq) = self.position;
-        for number in [epoch, seq, self.first, self.bound, self.durable_until as u64, whole] {
+        for number in [epoch, seq, self.first, bound, durable_until as u64, whole] {
             bytes.put_u64(number);
         }
         bytes.put_slice(self.document.as_bytes());
-        bytes.put_slice(&encode_tree(&self.tree.unwrap_or(Tree::empty())));
+        bytes.put_slice(&encode_tree(&tree.unwrap_or(Tree::empty())));
         bytes.freeze()
     }
 
@@ -131,20 +133,25 @@ impl Lineage {
         Some(Lineage {
             position: (number(0)?, number(8)?),
             first: number(16)?,
-            bound: number(24)?,
-            durable_until: number(32)? as i64,
-            whole: Some(number(40)? == 1),
             document: Hash::from_bytes(*document),
-            tree: Some(decode_tree(tree)?),
+            start: Start {
+                tree: Some(decode_tree(tree)?),
+                bound: number(24)?,
+                durable_until: number(32)? as i64,
+                whole: Some(number(40)? == 1),
+            },
         })
     }
 
     /// Whether a head at this position may be of a run that the disk knows nothing of.
-    fn may_lack(&self, position: (u64, u64)) -> bool {
+    pub(super) fn may_lack(&self, position: (u64, u64)) -> bool {
         position > self.position && (self.first == 0 || position.1 < self.first)
     }
+}
 
-    /// Whether no crash explains that a head was forgotten: the disk was rolled back.
+impl Start {
+    /// Whether no crash before this start explains that a head was forgotten: the disk was rolled
+    /// back.
     pub(super) fn is_rolled_back_before(&self, head: &Head) -> bool {
         let rollback = ROLLBACK.as_nanos() as i64;
         head.seq >= self.bound || head.time.0 > self.durable_until.saturating_add(rollback)
@@ -163,7 +170,15 @@ impl Returning {
 
     /// Whether a member has still to show its head, and is told of none before.
     pub(super) fn awaits(&self, peer: &NodeId) -> bool {
-        self.asked.contains_key(peer)
+        self.asked.contains_key(peer) || self.late.contains(peer)
+    }
+
+    /// The start before which a head was forgotten.
+    pub(super) fn start_before(&self, position: (u64, u64)) -> Start {
+        match self.lineage.first > 0 && position.1 >= self.lineage.first {
+            true => self.start,
+            false => self.lineage.start,
+        }
     }
 
     /// A member is to be asked again what it knows.
@@ -174,7 +189,7 @@ impl Returning {
     /// The tree that heads of forgotten runs are compared with, while they may still come.
     pub(super) fn root_in_use(&self) -> Option<Hash> {
         let needed = !self.unheard.is_empty() || self.regains.is_some();
-        self.lineage.tree.filter(|_| needed).map(|tree| tree.root)
+        self.lineage.start.tree.filter(|_| needed).map(|tree| tree.root)
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
@@ -204,12 +219,14 @@ impl Node {
             return;
         }
         let returning = &mut self.publish.returning;
-        returning.lineage.bound = self.sequence.durable_bound();
-        returning.lineage.tree = Some(self.current);
+        returning.start.bound = self.sequence.durable_bound();
+        returning.start.tree = Some(self.current);
         let Some(head) = self.authority.head() else { return };
         let until = state.number(state::DURABLE_UNTIL) as i64;
-        returning.lineage.durable_until = until;
+        returning.start.durable_until = until;
         let stored = state.get(state::LINEAGE).and_then(|bytes| Lineage::decode(&bytes));
+        // Else all of it was regained, and nothing was published since.
+        let stored = stored.filter(|it| it.first > 0 || it.position < head.position());
         if stored.is_some() {
             returning.storing = Storing::Durable;
         }
@@ -217,7 +234,8 @@ impl Node {
         returning.lineage.document = head.document;
         // What was seen and not published is an edit like what comes.
         let tree = Tree { root: head.root, files: head.files, bytes: head.bytes };
-        returning.lineage.tree = Some(tree);
+        returning.start.tree = Some(tree);
+        returning.lineage.start = returning.start;
         if let Some(stored) = stored {
             returning.lineage = stored;
         }
@@ -238,14 +256,20 @@ impl Node {
         let returning = &mut self.publish.returning;
         returning.unheard.retain(|peer| self.peers.members.contains_key(peer));
         returning.asked.retain(|peer, _| self.peers.members.contains_key(peer));
+        returning.late.retain(|peer| self.peers.members.contains_key(peer));
         while let Some(late) = returning.first_late(self.now) {
             returning.asked.remove(&late);
             returning.late.insert(late);
         }
-        if returning.lineage.whole.is_none() && self.watching.scanned {
-            let tree = returning.lineage.tree;
-            returning.lineage.whole = Some(tree.is_some_and(|it| it.root == self.current.root));
-            self.store_lineage();
+        if returning.start.whole.is_none() && self.watching.scanned {
+            let tree = returning.start.tree;
+            returning.start.whole = Some(tree.is_some_and(|it| it.root == self.current.root));
+            if returning.lineage.start.whole.is_none() {
+                returning.lineage.start.whole = returning.start.whole;
+                if returning.storing != Storing::No {
+                    self.store_lineage();
+                }
+            }
         }
         let returning = &mut self.publish.returning;
         let all = returning.unheard.is_empty() && self.follow.newest_offer().is_none();
@@ -259,14 +283,16 @@ impl Node {
     pub(super) fn must_show(&mut self, peer: NodeId, theirs: (u64, u64)) -> bool {
         let own = self.authority.head().map_or((0, 0), Head::position);
         let returning = &mut self.publish.returning;
-        if !returning.unheard.contains(&peer) || returning.late.contains(&peer) {
+        if !returning.unheard.contains(&peer) {
             return false;
         }
         let must_show = theirs > own || returning.lineage.may_lack(theirs);
-        if must_show {
+        if must_show && !returning.late.contains(&peer) {
             returning.asked.entry(peer).or_insert(self.now + ANSWER);
-        } else {
+        }
+        if !must_show {
             returning.unheard.remove(&peer);
+            returning.late.remove(&peer);
         }
         must_show
     }
@@ -281,10 +307,11 @@ impl Node {
         push: &Push,
     ) -> bool {
         let returning = &mut self.publish.returning;
-        if returning.asked.remove(&peer).is_none() {
+        if !returning.unheard.remove(&peer) {
             return false;
         }
-        returning.unheard.remove(&peer);
+        returning.asked.remove(&peer);
+        returning.late.remove(&peer);
         let head = self.authority.signed_in_term(signed);
         let Some(head) = head.filter(|head| self.is_below_newest(head)) else { return false };
         let returning = &self.publish.returning;
@@ -311,11 +338,7 @@ impl Node {
         let returning = &mut self.publish.returning;
         if returning.unheard.is_empty() {
             if returning.storing == Storing::Durable {
-                returning.storing = Storing::No;
-                returning.lineage.first = 0;
-                let mut batch = Batch::default();
-                state::remove(&mut batch, state::LINEAGE);
-                self.persist(batch, false, Vec::new());
+                self.settle_lineage();
             }
             return true;
         }
@@ -327,20 +350,34 @@ impl Node {
         self.publish.returning.storing == Storing::Durable
     }
 
-    /// Stores the lineage, if members are unheard.
+    /// Stores the lineage: for as long as members are unheard, or a head is being regained.
     pub(super) fn store_lineage(&mut self) {
         let returning = &mut self.publish.returning;
-        if returning.lineage.first > 0 {
-            let mut batch = Batch::default();
-            state::put(&mut batch, state::LINEAGE, returning.lineage.encode());
-            returning.storing = Storing::UnderWay;
-            self.persist(batch, true, vec![Then::Lineage]);
+        let mut batch = Batch::default();
+        state::put(&mut batch, state::LINEAGE, returning.lineage.encode());
+        returning.storing = Storing::UnderWay;
+        self.persist(batch, true, vec![Then::Lineage]);
+    }
+
+    /// Stores the lineage if members are unheard; else it is of no use any more.
+    pub(super) fn settle_lineage(&mut self) {
+        let returning = &mut self.publish.returning;
+        if !returning.unheard.is_empty() {
+            return self.store_lineage();
         }
+        returning.storing = Storing::No;
+        returning.lineage.first = 0;
+        let mut batch = Batch::default();
+        state::remove(&mut batch, state::LINEAGE);
+        self.persist(batch, true, Vec::new());
     }
 
     /// The lineage is durable.
     pub(super) fn lineage_stored(&mut self) {
-        self.publish.returning.storing = Storing::Durable;
+        let storing = &mut self.publish.returning.storing;
+        if *storing == Storing::UnderWay {
+            *storing = Storing::Durable;
+        }
     }
 }
 

@@ -326,3 +326,58 @@ fn a_replica_that_dies_while_today_is_taken_back_is_waited_for() {
     }
     yesterday.today_is_everywhere();
 }
+
+#[test]
+fn an_origin_that_ends_while_today_is_taken_back_goes_on_with_it() {
+    const MANY: usize = 600;
+    for kill in [false, true] {
+        let farm = farm();
+        let name = |number: usize| format!("many-{}/{number}", number % 9);
+        for number in 0..MANY {
+            write(&farm.origin().path(name(number)), "yesterday");
+        }
+        farm.converges();
+        let mut yesterday = Yesterday::changed(farm, false, |origin| {
+            for number in 0..MANY {
+                write(&origin.path(name(number)), format!("today {number}"));
+            }
+        });
+        yesterday.comes_back();
+        yesterday.farm.replica_mut().start();
+        let origin = yesterday.farm.origin_mut();
+        crate::farm_command::eventually("it takes back", || origin.log().contains("up again"));
+        match kill {
+            true => origin.kill9(),
+            false => origin.stop(),
+        }
+        origin.start();
+        yesterday.today_is_everywhere();
+        for number in 0..MANY {
+            let found = fs::read_to_string(yesterday.farm.replica().path(name(number))).unwrap();
+            assert_eq!(found, format!("today {number}"));
+        }
+        yesterday.goes_on();
+    }
+}
+
+#[test]
+fn a_crash_after_a_member_was_away_is_no_rollback() {
+    let mut farm = two_replicas();
+    farm.nodes[2].stop();
+    farm.origin_mut().stop();
+    farm.origin_mut().start();
+    write(&farm.origin().path("section-1/page-0.html"), "published without web2");
+    settles(&farm);
+    write(&farm.origin().path("gone.html"), "gone while the origin is down");
+    let replica = farm.replica().path("gone.html");
+    crate::farm_command::eventually("it has come", || replica.exists());
+    farm.origin_mut().kill9();
+    fs::remove_file(farm.origin().path("gone.html")).unwrap();
+    write(&farm.origin().path("section-2/page-0.html"), "edited while the origin is down");
+    farm.origin_mut().start();
+    settles(&farm);
+    assert!(!farm.origin().path("gone.html").exists());
+    assert!(!replica.exists());
+    farm.nodes[2].start();
+    farm.converges();
+}
