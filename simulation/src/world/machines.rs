@@ -79,6 +79,11 @@ impl World {
             return;
         }
         let Some(disk) = self.hosts[host].disk.clone() else { return };
+        if self.hosts[host].boot.0 != disk.boot() {
+            // Time stamps of files are as coarse as this at most.
+            let wall = self.moment(host).wall.0;
+            self.hosts[host].boot = (disk.boot(), wall - wall.rem_euclid(SECOND as i64));
+        }
         if self.plan.is_on("job-crash") {
             let mut draw = self.draws.of_pair("crash-in-recovery", host as u64, life.number, 0);
             if draw.one_in(6) && !self.calm.has_begun {
@@ -105,11 +110,6 @@ impl World {
             }
         };
         let mut effects = Vec::new();
-        if self.hosts[host].boot.0 != disk.boot() {
-            // Time stamps of files are as coarse as this at most.
-            let wall = self.moment(host).wall.0;
-            self.hosts[host].boot = (disk.boot(), wall - wall.rem_euclid(SECOND as i64));
-        }
         let setup = self.setup(host, &disk);
         let entropy = self.entropy(life);
         match Node::new(setup, recovered, entropy, self.moment(host), &mut effects) {
