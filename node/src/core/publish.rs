@@ -547,7 +547,7 @@ impl Node {
     pub(super) fn start_collect(&mut self) {
         let mut roots: Vec<Hash> = self.publish.recent_roots.iter().copied().collect();
         roots.push(self.current.root);
-        roots.extend(self.publish.returning.root_in_use());
+        roots.extend(self.publish.returning.roots_in_use());
         roots.extend(self.follow.target.map(|tree| tree.root));
         roots.extend(self.published_tree().map(|tree| tree.root));
         roots.extend(self.equalled_tree().map(|tree| tree.root));

@@ -186,10 +186,11 @@ impl Returning {
         self.unheard.insert(peer);
     }
 
-    /// The tree that heads of forgotten runs are compared with, while they may still come.
-    pub(super) fn root_in_use(&self) -> Option<Hash> {
+    /// The trees that the docroot is compared with when a forgotten head comes, while one may.
+    pub(super) fn roots_in_use(&self) -> impl Iterator<Item = Hash> {
         let needed = !self.unheard.is_empty() || self.regains.is_some();
-        self.lineage.start.tree.filter(|_| needed).map(|tree| tree.root)
+        let trees = [self.lineage.start.tree, self.start.tree];
+        trees.into_iter().flatten().filter(move |_| needed).map(|tree| tree.root)
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {

@@ -2,11 +2,10 @@
 
 use mirrormesh_merkle::Name;
 
-/// What every temporary name begins with.
 /// The work directory where the docroot is a mount point.
 pub const WORK_INSIDE: &str = ".mirrormesh";
 
-/// See the module's head.
+/// What every temporary name begins with.
 pub const TEMPORARY_PREFIX: &str = ".mirrormesh.tmp-";
 
 /// Temporary names, the same ones for the same seed.

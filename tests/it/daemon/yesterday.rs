@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::accidents::{copy, farm, restore};
 use super::sample::write;
 use crate::farm::{Farm, Node};
+use crate::farm_command::eventually;
 use crate::farm_walk::{differences, walk};
 
 /// A farm with a history of two days; yesterday's state and docroot of the origin lie aside, and
@@ -185,6 +186,17 @@ impl Yesterday {
         assert_eq!(found, format!("edited {version}"));
     }
 
+    /// The replica comes, when the origin has published these many versions alone.
+    #[track_caller]
+    fn meets_the_replica(&mut self, edits: usize) {
+        self.farm.replica_mut().start();
+        self.today_is_everywhere();
+        if edits > 0 {
+            self.edit_is_everywhere(edits - 1);
+        }
+        self.goes_on();
+    }
+
     /// And it goes on.
     #[track_caller]
     fn goes_on(&mut self) {
@@ -225,12 +237,7 @@ fn today_comes_back_to_an_origin_that_published_alone() {
             for edit in 0..edits {
                 yesterday.publishes(edit);
             }
-            yesterday.farm.replica_mut().start();
-            yesterday.today_is_everywhere();
-            if edits > 0 {
-                yesterday.edit_is_everywhere(edits - 1);
-            }
-            yesterday.goes_on();
+            yesterday.meets_the_replica(edits);
         }
     }
 }
@@ -247,12 +254,7 @@ fn today_comes_back_to_an_origin_that_started_twice_alone() {
             yesterday.farm.origin_mut().stop();
             yesterday.farm.origin_mut().start();
             yesterday.farm.origin().cli(&["wait", "--live", "--timeout", "60s"]).done();
-            yesterday.farm.replica_mut().start();
-            yesterday.today_is_everywhere();
-            if edits > 0 {
-                yesterday.edit_is_everywhere(edits - 1);
-            }
-            yesterday.goes_on();
+            yesterday.meets_the_replica(edits);
         }
     }
 }
@@ -312,7 +314,7 @@ fn a_replica_that_dies_while_today_is_taken_back_is_waited_for() {
     let taken = |number: u8| {
         fs::metadata(yesterday.farm.origin().path(format!("big/{number}"))).unwrap().len() > 9
     };
-    crate::farm_command::eventually("some is back", || (0..6).any(taken));
+    eventually("some is back", || (0..6).any(taken));
     yesterday.farm.replica_mut().kill9();
     let origin = yesterday.farm.origin();
     if !(0..6).all(|number| fs::metadata(origin.path(format!("big/{number}"))).unwrap().len() > 9) {
@@ -345,7 +347,7 @@ fn an_origin_that_ends_while_today_is_taken_back_goes_on_with_it() {
         yesterday.comes_back();
         yesterday.farm.replica_mut().start();
         let origin = yesterday.farm.origin_mut();
-        crate::farm_command::eventually("it takes back", || origin.log().contains("up again"));
+        eventually("it takes back", || origin.log().contains("up again"));
         match kill {
             true => origin.kill9(),
             false => origin.stop(),
@@ -370,7 +372,7 @@ fn a_crash_after_a_member_was_away_is_no_rollback() {
     settles(&farm);
     write(&farm.origin().path("gone.html"), "gone while the origin is down");
     let replica = farm.replica().path("gone.html");
-    crate::farm_command::eventually("it has come", || replica.exists());
+    eventually("it has come", || replica.exists());
     farm.origin_mut().kill9();
     fs::remove_file(farm.origin().path("gone.html")).unwrap();
     write(&farm.origin().path("section-2/page-0.html"), "edited while the origin is down");
