@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use mirrormesh::store::Disk as _;
 use mirrormesh::store::resolve::Resolver;
-use mirrormesh::store::{DiskErrorKind, Durability, Excludes, FileKind, JobError};
-use mirrormesh_merkle::{Name, Path};
+use mirrormesh::store::stage::ROOM_LEFT;
+use mirrormesh::store::{DiskErrorKind, Durability, Excludes, FileKind, JobError, Place, Staged};
+use mirrormesh_merkle::{Name, Path, content_hash};
 use mirrormesh_simulation::disk::{FailedSync, Options, Seen, SimDisk};
 
 use crate::apply_world::{
@@ -99,6 +100,29 @@ fn a_full_disk_leaves_pages_that_refer_to_nothing_missing() {
         disk.leave_room(1 << 30, 1_000);
         converged(&disk, &mut follower, &new);
     }
+}
+
+#[test]
+fn a_large_file_that_does_not_fit_leaves_room_to_others() {
+    let content: Vec<u8> = (0..3 << 20_u32).flat_map(|at: u32| at.to_le_bytes()).collect();
+    let new = things([("film.mp4", file(&content))]);
+    let disk = disk_at(Options::default(), &things([]), &new);
+    let follower = Follower::new(&disk, &new);
+    let docroot = disk.open_place(Place::Docroot).unwrap();
+    let free = || disk.filesystem(&docroot).unwrap().free_bytes;
+    let (hash, size) = (content_hash(&content), content.len() as u64);
+    let transfer = |room: u64| {
+        disk.leave_room(room, 100);
+        follower.transfer(hash, size)
+    };
+
+    let error = transfer(size + ROOM_LEFT / 2).expect_err("does not fit");
+    assert!(matches!(error, JobError::Disk { kind: DiskErrorKind::NoSpace, .. }), "{error:?}");
+    assert_eq!(free(), size + ROOM_LEFT / 2, "nothing is left of it");
+    // The disk itself may say so first: a quota is not among what is free.
+    disk.leave_room(size + ROOM_LEFT / 2, 0);
+    follower.transfer(hash, size).expect_err("no inode");
+    assert_eq!(transfer(size + 2 * ROOM_LEFT).expect("fits"), Staged::Whole);
 }
 
 #[test]

@@ -185,7 +185,10 @@ impl Node {
                 }
             }
             (_, Err(error)) => {
-                let reason = error.to_string();
+                let reason = match error {
+                    JobError::Disk { detail, .. } => detail,
+                    other => other.to_string(),
+                };
                 self.fail_large(content, &reason);
             }
             (_, Ok(_)) => self.fail_large(content, "staging went wrong"),

@@ -29,7 +29,7 @@ pub(super) fn failed_at(path: &Path, error: DiskError) -> JobError {
 /// What an operator reads about a path that failed, and what can be done about it.
 pub(super) fn reason(error: &DiskError) -> String {
     let hint = match error.kind {
-        DiskErrorKind::NoSpace => "the disk, the quota or the number of inodes is exhausted",
+        DiskErrorKind::NoSpace => "no space: the disk, the quota or the inodes are used up",
         DiskErrorKind::Permission => "this process lacks the right",
         DiskErrorKind::ReadOnly => "the file system is mounted read-only",
         DiskErrorKind::OtherFilesystem => "another file system begins here",

@@ -3,22 +3,25 @@
 //! A part has its content hash as name and grows at its end alone. How much of it is certainly on
 //! the medium stands in the ordered store: after a crash the rest is cut off, so that a lost write
 //! in the middle costs a few megabytes and not the transfer. The whole is hashed before it is
-//! called whole. Never touches the docroot.
+//! called whole. What does not fit is thrown away before the disk is full: small files, and whoever
+//! else writes there, find room meanwhile. Never touches the docroot.
 
 use bytes::Bytes;
 use mirrormesh_merkle::{Hash, Path};
 
 use super::area::{Area, large_name};
 use super::copy::{hash_file, write_with_holes};
-use super::disk::{Batch, Disk, DiskErrorKind, DiskResult, FileKind, Table};
+use super::disk::{Batch, Disk, DiskError, DiskErrorKind, DiskResult, FileKind, Table};
 use super::job::{JobError, Stage, StageStep, Staged};
-use super::reason::failed_at;
+use super::reason::reason;
 
 /// Keys in [`Table::State`] of how much of a part is on the medium begin with this.
 pub const SYNCED_PREFIX: &[u8] = b"large/";
 
 /// So many bytes of a part are made durable together.
 const SYNC_BYTES: u64 = 32 * 1024 * 1024;
+/// Bytes that parts leave free on the disk.
+pub const ROOM_LEFT: u64 = 4 * 1024 * 1024;
 
 /// Does one step of staging.
 pub fn stage<D: Disk>(disk: &D, job: &Stage) -> Result<Staged, JobError> {
@@ -30,7 +33,12 @@ pub fn stage<D: Disk>(disk: &D, job: &Stage) -> Result<Staged, JobError> {
         StageStep::Finish => part.finish(),
         StageStep::Discard => part.discard().map(|()| Staged::Partial(0)),
     };
-    outcome.map_err(|error| failed_at(&Path::root(), error))
+    outcome.map_err(|error| {
+        if error.kind == DiskErrorKind::NoSpace {
+            part.discard().ok();
+        }
+        JobError::Disk { kind: error.kind, path: Path::root(), detail: reason(&error) }
+    })
 }
 
 /// Key of how much of a part is on the medium.
@@ -60,6 +68,12 @@ impl<D: Disk> Part<'_, D> {
         let name = large_name(&self.content);
         if self.length()? != offset {
             return self.length().map(Staged::Partial);
+        }
+        let wanted: u64 = chunks.iter().map(|chunk| chunk.len() as u64).sum();
+        let free = self.disk.filesystem(&self.large)?.free_bytes;
+        if free < wanted.saturating_add(ROOM_LEFT) {
+            let detail = format!("{free} bytes are free, {ROOM_LEFT} of them for small files");
+            return Err(DiskError { kind: DiskErrorKind::NoSpace, operation: "write", detail });
         }
         let file = match self.disk.reopen(&self.large, &name) {
             Err(error) if error.kind == DiskErrorKind::NotFound => {
