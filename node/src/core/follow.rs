@@ -393,6 +393,9 @@ impl Node {
             Bytes::from_static(crate::store::state::TARGET),
             crate::store::tree_value::encode_tree(&tree),
         );
+        if self.is_origin() {
+            self.regaining_is_begun();
+        }
         let since = self
             .follow
             .offers
@@ -415,6 +418,7 @@ impl Node {
             let version = self.document().map_or(0, |document| document.version);
             self.note(Note::DocumentChanged { version });
             self.document_changed();
+            self.refuse_changes();
         }
     }
 

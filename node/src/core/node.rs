@@ -167,6 +167,7 @@ impl Node {
         self.begin_review(state);
         state::put(&mut batch, state::BOOT, self.setup.boot.clone());
         self.put_damage(&mut batch);
+        self.put_lineage(&mut batch);
         let mut then = Vec::new();
         if self.is_origin() {
             let upper = self.sequence.reserve_next(Sequence::BLOCK);

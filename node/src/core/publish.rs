@@ -108,6 +108,11 @@ impl Publish {
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.returning.deadline()
     }
+
+    /// See [`Node::has_caught_up`].
+    pub(super) fn forget_caught_up(&mut self) {
+        self.caught_up = false;
+    }
 }
 
 impl Node {
@@ -294,12 +299,7 @@ impl Node {
             None => (tree, None),
         };
         let Some((_, mut batch)) = self.sign(tree, delta, Some(document), false) else {
-            let message = "the document could not be published";
-            return match then {
-                AfterChange::Nothing => {}
-                AfterChange::Joined(connection) => self.refuse_join(connection, message),
-                AfterChange::Answer(id, _) => self.answer_refused(id, 1, message, "see the log"),
-            };
+            return self.refuse_change(then, "the document could not be published", "see the log");
         };
         self.note(Note::DocumentChanged { version });
         self.review_ended(&mut batch);
@@ -310,6 +310,22 @@ impl Node {
         }
         self.publish.unspoken = true;
         self.persist(batch, true, vec![Then::PushDocument, Then::Changed(then)]);
+    }
+
+    fn refuse_change(&mut self, then: AfterChange, message: &str, hint: &str) {
+        match then {
+            AfterChange::Nothing => {}
+            AfterChange::Joined(connection) => self.refuse_join(connection, message),
+            AfterChange::Answer(id, _) => self.answer_refused(id, 1, message, hint),
+        }
+    }
+
+    /// What waits would change a document that is not in force any more.
+    pub(super) fn refuse_changes(&mut self) {
+        for change in std::mem::take(&mut self.publish.document_changes) {
+            let message = "the document of a forgotten head came back meanwhile";
+            self.refuse_change(change.then, message, "look at it, and try again");
+        }
     }
 
     /// Signs and takes a head; returns the push without contents, and what is to be stored.

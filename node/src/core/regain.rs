@@ -51,6 +51,14 @@ pub(super) struct Regaining {
     got_on: Instant,
 }
 
+/// What a start needs to go on with what the run before had begun to regain: the head is the newest
+/// in the store by then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Begun {
+    pub(super) position: (u64, u64),
+    pub(super) proven: bool,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     /// Its tree comes from members.
@@ -115,6 +123,8 @@ impl Node {
         let start = self.publish.returning.start_before(position);
         let proven = start.is_rolled_back_before(head);
         self.waits.settle_again();
+        // What is published is older now than what members have.
+        self.publish.forget_caught_up();
         let regains = self.publish.returning.regains.get_or_insert(Regaining {
             step: Step::Tree,
             from,
@@ -135,13 +145,48 @@ impl Node {
             regains.proven = true;
             // Those of heartbeats are known to nobody who would tell: a clock has gone beyond them.
             self.heartbeats.raise_above(self.wall.0.max(0) as u64 / 1_000_000_000);
-            self.note(Note::RolledBack { seq: head.seq });
-            let text =
-                format!("this node's state was rolled back: head {} is known elsewhere", head.seq);
-            self.warnings.insert("rolled-back", text);
+            self.warn_of_rollback(head.seq);
         }
         // Before the head can become the newest in the store: a restart begins with it again.
         self.store_lineage();
+    }
+
+    fn warn_of_rollback(&mut self, seq: u64) {
+        self.note(Note::RolledBack { seq });
+        let text = format!("this node's state was rolled back: head {seq} is known elsewhere");
+        self.warnings.insert("rolled-back", text);
+    }
+
+    /// Goes on with what the run before had begun, whoever is there: the head and its tree are in
+    /// the store.
+    pub(super) fn regain_again(&mut self, begun: Begun) {
+        let Begun { position, proven } = begun;
+        let returning = &mut self.publish.returning;
+        returning.lineage.begun = Some(begun);
+        returning.regains = Some(Regaining {
+            step: Step::Tree,
+            from: self.id,
+            position,
+            start: returning.start_before(position),
+            forgotten: None,
+            proven,
+            since: self.now,
+            got_on: self.now,
+        });
+        if proven {
+            self.warn_of_rollback(position.1);
+        }
+    }
+
+    /// The forgotten head is the newest from now on, and becomes it in the store together with this.
+    pub(super) fn regaining_is_begun(&mut self) {
+        let returning = &mut self.publish.returning;
+        let regains = returning.regains.as_ref();
+        returning.lineage.begun =
+            regains.map(|it| Begun { position: it.position, proven: it.proven });
+        let mut batch = std::mem::take(&mut self.follow.before);
+        self.put_lineage(&mut batch);
+        self.follow.before = batch;
     }
 
     /// The document of a forgotten head is published again, unless it was changed since.
@@ -187,11 +232,15 @@ impl Node {
     /// Goes on with what a forgotten head published.
     pub(super) fn advance_regaining(&mut self) {
         let Some(regains) = &self.publish.returning.regains else { return };
-        if regains.gives_up().is_some_and(|at| at <= self.now) && !self.jobs.is_busy() {
+        let has_tree = self.follow.newest_offer().is_none();
+        let is_late = regains.gives_up().is_some_and(|at| at <= self.now);
+        if is_late && !has_tree && !self.jobs.is_busy() {
             // Nobody shows its tree: what the docroot holds is published, as of any origin alone.
             let from = regains.from;
             self.publish.returning.hear_again(from);
             self.publish.returning.regains = None;
+            self.publish.returning.lineage.begun = None;
+            self.store_lineage();
             return self.forget_what_is_offered();
         }
         match regains.step {
@@ -302,6 +351,7 @@ impl Node {
     fn end_regaining(&mut self, tree: Option<Tree>) {
         let Some(regains) = self.publish.returning.regains.take() else { return };
         let lineage = &mut self.publish.returning.lineage;
+        lineage.begun = None;
         // A head of the runs since then says nothing of those that may be unknown.
         if lineage.may_lack(regains.position) {
             lineage.position = regains.position;
@@ -320,7 +370,10 @@ impl Node {
         let regains = self.publish.returning.regains.as_ref()?;
         let fails = !self.transfer.errors.is_empty() || self.transfer.errors_more > 0;
         let waits = match regains.step {
-            Step::Tree => regains.proven && regains.got_on + PATIENCE <= self.now,
+            Step::Tree => {
+                let is_late = regains.got_on + PATIENCE <= self.now;
+                regains.proven && is_late && self.follow.newest_offer().is_some()
+            }
             Step::Pass => fails || self.peers.live().next().is_none(),
             Step::Index { .. } | Step::Scan { .. } => false,
         };

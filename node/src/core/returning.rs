@@ -11,6 +11,10 @@
 //! have given away: the first number of a run that publishes on its own says when that was. So the
 //! number of a head tells whether it is of a run that the disk knows nothing of, also after
 //! further starts.
+//!
+//! Invariants: the lineage is stored from the start on, before anything else that a start stores
+//! makes a rollback look like a crash; it is gone, durably, before anything is published that it
+//! does not tell from what was forgotten.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -22,7 +26,7 @@ use mirrormesh_merkle::{Hash, Time, Tree};
 use super::event::{ConnectionId, Effect};
 use super::jobs::Then;
 use super::node::Node;
-use super::regain::Regaining;
+use super::regain::{Begun, Regaining};
 use super::state::{self, State};
 use super::wire::Push;
 use crate::store::tree_value::{decode_tree, encode_tree};
@@ -36,6 +40,8 @@ const ANSWER: Duration = Duration::from_secs(5);
 const SLACK: Duration = Duration::from_secs(10);
 /// Files published in this time before the last durable mark are read again after a power cut.
 const SUSPECT: Duration = Duration::from_secs(120);
+/// Stands in the store for what is neither so nor otherwise.
+const UNKNOWN: u64 = 2;
 
 /// See the module's head.
 #[derive(Debug, Default)]
@@ -51,7 +57,10 @@ pub(super) struct Returning {
     pub(super) lineage: Lineage,
     /// This start.
     start: Start,
-    storing: Storing,
+    /// Whether the lineage is in the store, or on its way there.
+    is_stored: bool,
+    /// Commits of the lineage under way.
+    commits: u32,
     /// A member knows a head that this run contradicts: until the next one is published, nobody is
     /// told of the newest.
     pub(super) forked: bool,
@@ -78,6 +87,8 @@ pub(super) struct Lineage {
     first: u64,
     /// The start after it.
     pub(super) start: Start,
+    /// What was being regained when this was stored.
+    pub(super) begun: Option<Begun>,
 }
 
 /// What was known at a start of what was published before.
@@ -99,26 +110,28 @@ const ROLLBACK: Duration = Duration::from_secs(60);
 
 impl Default for Lineage {
     fn default() -> Lineage {
-        Lineage { position: (0, 0), document: Hash::ZERO, first: 0, start: Start::default() }
+        Lineage {
+            position: (0, 0),
+            document: Hash::ZERO,
+            first: 0,
+            start: Start::default(),
+            begun: None,
+        }
     }
-}
-
-/// Whether the lineage is stored.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Storing {
-    #[default]
-    No,
-    UnderWay,
-    Durable,
 }
 
 impl Lineage {
     fn encode(&self) -> Bytes {
         let mut bytes = BytesMut::new();
         let Start { tree, bound, durable_until, whole } = self.start;
-        let whole = u64::from(whole == Some(true));
+        let whole = whole.map_or(UNKNOWN, u64::from);
         let (epoch, seq) = self.position;
-        for number in [epoch, seq, self.first, bound, durable_until as u64, whole] {
+        let ((begun_epoch, begun_seq), proven) = match self.begun {
+            Some(begun) => (begun.position, u64::from(begun.proven)),
+            None => ((0, 0), UNKNOWN),
+        };
+        let known = [epoch, seq, self.first, bound, durable_until as u64, whole];
+        for number in known.into_iter().chain([begun_epoch, begun_seq, proven]) {
             bytes.put_u64(number);
         }
         bytes.put_slice(self.document.as_bytes());
@@ -127,9 +140,11 @@ impl Lineage {
     }
 
     fn decode(bytes: &[u8]) -> Option<Lineage> {
-        let (numbers, rest) = bytes.split_at_checked(48)?;
+        let (numbers, rest) = bytes.split_at_checked(72)?;
         let number = |index: usize| Some(u64::from_be_bytes(*numbers[index..].first_chunk()?));
+        let flag = |index: usize| Some(number(index)?).map(|it| (it != UNKNOWN).then_some(it == 1));
         let (document, tree) = rest.split_first_chunk::<32>()?;
+        let position = (number(48)?, number(56)?);
         Some(Lineage {
             position: (number(0)?, number(8)?),
             first: number(16)?,
@@ -138,8 +153,9 @@ impl Lineage {
                 tree: Some(decode_tree(tree)?),
                 bound: number(24)?,
                 durable_until: number(32)? as i64,
-                whole: Some(number(40)? == 1),
+                whole: flag(40)?,
             },
+            begun: flag(64)?.map(|proven| Begun { position, proven }),
         })
     }
 
@@ -226,21 +242,18 @@ impl Node {
         let until = state.number(state::DURABLE_UNTIL) as i64;
         returning.start.durable_until = until;
         let stored = state.get(state::LINEAGE).and_then(|bytes| Lineage::decode(&bytes));
-        // Else all of it was regained, and nothing was published since.
-        let stored = stored.filter(|it| it.first > 0 || it.position < head.position());
-        if stored.is_some() {
-            returning.storing = Storing::Durable;
-        }
         returning.lineage.position = head.position();
         returning.lineage.document = head.document;
         // What was seen and not published is an edit like what comes.
         let tree = Tree { root: head.root, files: head.files, bytes: head.bytes };
         returning.start.tree = Some(tree);
         returning.lineage.start = returning.start;
-        if let Some(stored) = stored {
-            returning.lineage = stored;
-        }
         returning.unheard = self.peers.members.keys().copied().collect();
+        returning.is_stored = stored.is_some() || !returning.unheard.is_empty();
+        returning.lineage = stored.unwrap_or(std::mem::take(&mut returning.lineage));
+        // Else the head did not become the newest in the store, and is heard of again.
+        let position = head.position();
+        let begun = returning.lineage.begun.take().filter(|begun| begun.position <= position);
         if !returning.unheard.is_empty() {
             returning.until = Some(self.now + WAIT);
         }
@@ -250,6 +263,17 @@ impl Node {
             boot: time_of(self.setup.boot_wall.0),
         });
         self.begin_damage(state, cut);
+        if let Some(begun) = begun {
+            self.regain_again(begun);
+        }
+    }
+
+    /// Stores the lineage with the start, if it is to be stored.
+    pub(super) fn put_lineage(&self, batch: &mut Batch) {
+        let returning = &self.publish.returning;
+        if returning.is_stored {
+            state::put(batch, state::LINEAGE, returning.lineage.encode());
+        }
     }
 
     /// Ends the wait when its time is over or every member has spoken.
@@ -263,11 +287,12 @@ impl Node {
             returning.late.insert(late);
         }
         if returning.start.whole.is_none() && self.watching.scanned {
-            let tree = returning.start.tree;
-            returning.start.whole = Some(tree.is_some_and(|it| it.root == self.current.root));
+            let root = self.current.root;
+            let is_whole = |start: Start| Some(start.tree.is_some_and(|tree| tree.root == root));
+            returning.start.whole = is_whole(returning.start);
             if returning.lineage.start.whole.is_none() {
-                returning.lineage.start.whole = returning.start.whole;
-                if returning.storing != Storing::No {
+                returning.lineage.start.whole = is_whole(returning.lineage.start);
+                if returning.is_stored {
                     self.store_lineage();
                 }
             }
@@ -331,33 +356,30 @@ impl Node {
     }
 
     /// Whether what is published now cannot be mistaken for what a forgotten run published: every
-    /// member has been heard; or else the lineage is stored, and numbers are above all that runs
-    /// before this moment can have used. Makes it so if it is not.
+    /// member has been heard; or else numbers are above all that runs before this moment can have
+    /// used, and the stored lineage says so. Makes it so if it is not.
     pub(super) fn guards_lineage(&mut self) -> bool {
         let wall = self.wall;
         let created = self.authority.chain().genesis().created;
         let returning = &mut self.publish.returning;
-        if returning.unheard.is_empty() {
-            if returning.storing == Storing::Durable {
+        if returning.unheard.is_empty() && returning.regains.is_none() {
+            if returning.is_stored {
                 self.settle_lineage();
             }
-            return true;
-        }
-        if returning.lineage.first == 0 {
+        } else if returning.lineage.first == 0 {
             returning.lineage.first = self.sequence.durable_bound().max(number_at(wall, created));
             self.sequence.raise_above(returning.lineage.first - 1);
             self.store_lineage();
         }
-        self.publish.returning.storing == Storing::Durable
+        self.publish.returning.commits == 0
     }
 
     /// Stores the lineage: for as long as members are unheard, or a head is being regained.
     pub(super) fn store_lineage(&mut self) {
-        let returning = &mut self.publish.returning;
+        self.publish.returning.is_stored = true;
         let mut batch = Batch::default();
-        state::put(&mut batch, state::LINEAGE, returning.lineage.encode());
-        returning.storing = Storing::UnderWay;
-        self.persist(batch, true, vec![Then::Lineage]);
+        self.put_lineage(&mut batch);
+        self.commit_lineage(batch);
     }
 
     /// Stores the lineage if members are unheard; else it is of no use any more.
@@ -366,19 +388,22 @@ impl Node {
         if !returning.unheard.is_empty() {
             return self.store_lineage();
         }
-        returning.storing = Storing::No;
+        returning.is_stored = false;
         returning.lineage.first = 0;
         let mut batch = Batch::default();
         state::remove(&mut batch, state::LINEAGE);
-        self.persist(batch, true, Vec::new());
+        self.commit_lineage(batch);
     }
 
-    /// The lineage is durable.
+    fn commit_lineage(&mut self, batch: Batch) {
+        self.publish.returning.commits += 1;
+        self.persist(batch, true, vec![Then::Lineage]);
+    }
+
+    /// The lineage is durable, or durably gone.
     pub(super) fn lineage_stored(&mut self) {
-        let storing = &mut self.publish.returning.storing;
-        if *storing == Storing::UnderWay {
-            *storing = Storing::Durable;
-        }
+        let commits = &mut self.publish.returning.commits;
+        *commits = commits.saturating_sub(1);
     }
 }
 

@@ -6,3 +6,4 @@ mod others;
 mod peer;
 mod scene;
 mod target;
+mod yesterday;

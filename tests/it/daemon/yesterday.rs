@@ -383,3 +383,43 @@ fn a_crash_after_a_member_was_away_is_no_rollback() {
     farm.nodes[2].start();
     farm.converges();
 }
+
+#[test]
+fn today_comes_back_to_an_origin_that_was_edited_before_its_second_start() {
+    for live in [false, true] {
+        let mut yesterday = Yesterday::of(farm(), live);
+        yesterday.comes_back();
+        yesterday.farm.origin().cli(&["wait", "--live", "--timeout", "60s"]).done();
+        yesterday.farm.origin_mut().stop();
+        write(&yesterday.farm.origin().path("section-2/page-0.html"), "edited 0");
+        yesterday.farm.origin_mut().start();
+        yesterday.farm.origin().cli(&["wait", "--live", "--timeout", "60s"]).done();
+        yesterday.meets_the_replica(1);
+    }
+}
+
+#[test]
+fn what_is_waited_for_is_waited_for_after_a_change_and_a_restart() {
+    let mut yesterday = Yesterday::of(farm(), false);
+    fs::remove_file(yesterday.farm.replica().path(page(0))).unwrap();
+    yesterday.comes_back();
+    yesterday.farm.replica_mut().start();
+    let holds = |status: &serde_json::Value| !status["node"]["held"].is_null();
+    let origin = yesterday.farm.origin_mut();
+    origin.until("it holds", holds);
+    origin.cli(&["config", "set", "docroot_switch", "follow"]).done();
+    origin.kill9();
+    origin.start();
+    origin.until("it holds again", holds);
+    origin.kill9();
+    yesterday.farm.replica_mut().stop();
+    let origin = yesterday.farm.origin_mut();
+    origin.start();
+    origin.until("it holds when nobody is there", holds);
+    assert_eq!(fs::read(origin.path(page(1))).unwrap(), b"today 1");
+    yesterday.farm.replica_mut().start();
+    yesterday.farm.origin().cli(&["confirm"]).done();
+    yesterday.farm.converges();
+    assert!(yesterday.farm.origin().cli(&["config", "show"]).done().contains("follow"));
+    yesterday.goes_on();
+}
