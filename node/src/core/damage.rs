@@ -48,6 +48,10 @@ impl Transfer {
         if let Some(only) = self.pass.as_mut().and_then(|pass| pass.only.as_mut()) {
             only.retain(|path| !is_edited(path));
         }
+        if !self.takes_back() {
+            // No pass comes that would find out whether the disk still fails.
+            self.errors.remove(&Path::root());
+        }
     }
 
     /// Something else lay at a path that an origin takes back: until it is known to be an edit,

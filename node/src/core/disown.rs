@@ -46,10 +46,15 @@ impl Node {
     }
 
     pub(super) fn disowned(&mut self, result: Result<Done, JobError>) {
-        if let Ok(Done::Disown(tree)) = result {
-            self.current = tree;
+        if let Ok(Done::Disown(disowned)) = result {
+            self.current = disowned.tree;
             self.unflushed.get_or_insert(self.now);
-            self.transfer.disowning.clear();
+            // What was edited meanwhile, and a directory, is nobody's to serve.
+            for path in std::mem::take(&mut self.transfer.disowning) {
+                if !disowned.kept.contains(&path) {
+                    self.transfer.lost.remove(&path);
+                }
+            }
         } else {
             self.transfer.pause_retry(self.now);
         }

@@ -147,8 +147,8 @@ impl Node {
             self.heartbeats.raise_above(self.wall.0.max(0) as u64 / 1_000_000_000);
             self.warn_of_rollback(head.seq);
         }
-        // Before the head can become the newest in the store: a restart begins with it again.
-        self.store_lineage();
+        // Stored together with the head: a restart goes on with it.
+        self.publish.returning.is_stored = true;
     }
 
     fn warn_of_rollback(&mut self, seq: u64) {

@@ -58,7 +58,7 @@ pub(super) struct Returning {
     /// This start.
     start: Start,
     /// Whether the lineage is in the store, or on its way there.
-    is_stored: bool,
+    pub(super) is_stored: bool,
     /// Commits of the lineage under way.
     commits: u32,
     /// A member knows a head that this run contradicts: until the next one is published, nobody is
@@ -374,7 +374,7 @@ impl Node {
         self.publish.returning.commits == 0
     }
 
-    /// Stores the lineage: for as long as members are unheard, or a head is being regained.
+    /// Stores the lineage.
     pub(super) fn store_lineage(&mut self) {
         self.publish.returning.is_stored = true;
         let mut batch = Batch::default();

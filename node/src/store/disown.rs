@@ -2,21 +2,24 @@
 //! power cut took away stays gone, with its directory, but neither is published so: the current
 //! tree goes on saying what was published.
 
-use mirrormesh_merkle::{Change, Kind, Path, Record, Tree, lookup, update};
+use std::collections::BTreeSet;
+
+use mirrormesh_merkle::{Change, Kind, Path, Record, lookup, update};
 
 use super::disk::{Disk, Table};
 use super::index::{IndexRow, Seen};
-use super::job::{Disown, JobError};
+use super::job::{Disown, Disowned, JobError};
 use super::pending::Pending;
 use super::tree_value::encode_tree;
 use super::{rows, state};
 
 /// Executes the job.
-pub(crate) fn disown<D: Disk>(job: &Disown, disk: &D) -> Result<Tree, JobError> {
+pub(crate) fn disown<D: Disk>(job: &Disown, disk: &D) -> Result<Disowned, JobError> {
     let mut pending = Pending::new(disk);
     let mut paths = job.paths.clone();
     paths.sort();
     paths.dedup();
+    let mut kept = BTreeSet::new();
     let mut changes = Vec::new();
     for path in paths {
         let published = lookup(&pending, &job.published.root, &path)?;
@@ -29,13 +32,14 @@ pub(crate) fn disown<D: Disk>(job: &Disown, disk: &D) -> Result<Tree, JobError> 
         };
         let new = IndexRow { record: record.clone(), seen, local: true };
         rows::write(&mut pending, &path, old.as_ref(), Some(&new));
+        kept.insert(path.clone());
         changes.push(Change { path, record: Some(record) });
     }
     changes.sort_by(|one, other| one.path.cmp(&other.path));
     let tree = update(&mut pending, &job.current, &changes)?;
     pending.put(Table::State, state::CURRENT, encode_tree(&tree));
     pending.commit(false)?;
-    Ok(tree)
+    Ok(Disowned { tree, kept })
 }
 
 /// Keeps the directories on the way to a name in the tree too, if they are gone. Returns whether

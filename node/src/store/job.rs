@@ -123,7 +123,7 @@ pub enum Done {
     Apply(Applied),
     Stage(Staged),
     Persist,
-    Disown(Tree),
+    Disown(Disowned),
     TakeUp(Tree),
     MakeDelta(MadeDelta),
     ServeNodes(Bytes),

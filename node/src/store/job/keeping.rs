@@ -1,5 +1,7 @@
 //! Persist, Disown, TakeUp, MakeDelta and Collect: the ordered store.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use mirrormesh_merkle::{Hash, Path, Tree};
 
@@ -24,6 +26,15 @@ pub struct Disown {
     pub current: Tree,
     /// The published tree.
     pub published: Tree,
+}
+
+/// What Disown did.
+#[derive(Debug, Clone)]
+pub struct Disowned {
+    /// The current tree.
+    pub tree: Tree,
+    /// The files of which it says what was published. The others are as they lie.
+    pub kept: BTreeSet<Path>,
 }
 
 /// A later head of an origin's own that it does not remember: its tree gets what was published.
