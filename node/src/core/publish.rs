@@ -197,6 +197,10 @@ impl Node {
     }
 
     fn publish_tree_next(&mut self) {
+        if self.brake.holds_lost() && (self.regains_entries() || self.transfer.takes_back()) {
+            // What is taken back waits for a hold, too, and that ends when the files are back.
+            let _ = self.brake_lets_publish(self.current.files);
+        }
         if !self.may_sign() || self.publish.returning.is_open() || self.transfer.takes_back() {
             return;
         }

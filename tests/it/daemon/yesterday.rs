@@ -423,3 +423,30 @@ fn what_is_waited_for_is_waited_for_after_a_change_and_a_restart() {
     assert!(yesterday.farm.origin().cli(&["config", "show"]).done().contains("follow"));
     yesterday.goes_on();
 }
+
+#[test]
+fn today_comes_back_when_a_hold_over_lost_files_ends() {
+    let mut yesterday = Yesterday::of(farm(), false);
+    yesterday.comes_back();
+    // Half of the files is back with the first; of the others, nothing was changed today.
+    let sections = ["section-1", "section-0", "section-2"];
+    let aside = yesterday.farm.directory().to_owned();
+    for section in sections {
+        fs::rename(yesterday.farm.origin().path(section), aside.join(section)).unwrap();
+    }
+    let lost = |status: &serde_json::Value| {
+        let reason = status["node"]["held"]["reason"].as_str();
+        reason.is_some_and(|reason| reason.contains("files left"))
+    };
+    yesterday.farm.origin().until("it holds", lost);
+    yesterday.farm.replica_mut().start();
+    let origin = yesterday.farm.origin();
+    eventually("it has met today", || origin.log().contains("up again"));
+    origin.until("it holds still", lost);
+    for section in sections {
+        fs::rename(aside.join(section), origin.path(section)).unwrap();
+    }
+    origin.until("it goes on", |status| status["node"]["held"].is_null());
+    yesterday.today_is_everywhere();
+    yesterday.goes_on();
+}

@@ -42,3 +42,13 @@ fn what_is_stored_for_the_next_start_changes_with_what_counts() {
     brake.remember(at(700), 50);
     assert_eq!(stored(&mut brake), Some(Some((7, 50))));
 }
+
+#[test]
+fn of_trees_that_pass_the_smallest_counts() {
+    let mut brake = Brake::default();
+    // A move is published from both ends, then from one; what comes after has names of its own.
+    brake.publishes(at(1), 200);
+    brake.publishes(at(2), 100);
+    brake.publishes(at(3), 150);
+    assert_eq!(brake.passing, Some((at(1), 100)));
+}
