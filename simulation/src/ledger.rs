@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use mirrormesh_merkle::Hash;
+use mirrormesh_merkle::{Hash, content_hash};
 
 use crate::disk::{Actor, SimDisk, VisibleChange};
 use crate::network::HostId;
@@ -292,6 +292,8 @@ impl Ledger {
             && self.is_local(host, &path, &content)
             && !self.eras_of(&path).any(|shape| shape.content() == Some(content))
             && after.as_ref().and_then(Shape::content) != Some(content)
+            // There is nothing in it, and another like it anywhere.
+            && content != content_hash(&[])
         {
             self.owed.push(Owed { host, path: path.clone(), content });
         }
@@ -420,6 +422,7 @@ impl Ledger {
             Some(index) if index >= last => {
                 self.published.insert(path.to_vec(), index);
             }
+            _ if shape.is_some_and(|shape| self.was_carried_by(path, shape)) => {}
             _ => {
                 let text = format!(
                     "{} as {shape:?}, which it never was since version {last}: {versions:?}",
@@ -428,6 +431,21 @@ impl Ledger {
                 self.violation("published what was", text);
             }
         }
+    }
+
+    /// Whether a file was in a directory that has another name by now: it was seen there by who
+    /// still looked into it under the old one.
+    fn was_carried_by(&self, path: &[u8], shape: &Shape) -> bool {
+        let Some(at) = path.iter().rposition(|byte| *byte == b'/') else { return false };
+        let (above, name) = path.split_at(at);
+        let went = |versions: &Vec<Option<Shape>>| {
+            let was = versions.iter().flatten().any(Shape::is_directory);
+            was && !versions.last().is_some_and(|now| now.as_ref().is_some_and(Shape::is_directory))
+        };
+        self.history.get(above).is_some_and(went)
+            && self.history.iter().any(|(other, versions)| {
+                other.ends_with(name) && versions.iter().flatten().any(|version| version == shape)
+            })
     }
 
     /// The number of the head with a root, the newest first.

@@ -11,10 +11,15 @@ use crate::store::{Disown, Done, Job, JobError};
 
 impl Node {
     /// One member may lack what another has, or lie: each is asked before anything is given up.
-    pub(super) fn ask_another_or_disown(&mut self) {
+    /// What lay in the way is `looked_at` first: it may be an edit, and not in the way of all else.
+    pub(super) fn ask_another_or_disown(&mut self, looked_at: bool) {
         self.transfer.asked_in_vain += 1;
-        if self.transfer.asked_in_vain < self.peers.live().count() {
+        let most = self.peers.live().count().max(if looked_at { 2 } else { 1 });
+        if self.transfer.asked_in_vain < most {
             self.transfer.take_back.extend(self.transfer.errors.keys().cloned());
+            if looked_at {
+                self.transfer.pause_retry(self.now);
+            }
         } else {
             self.transfer.asked_in_vain = 0;
             self.disown();
@@ -25,13 +30,7 @@ impl Node {
     fn disown(&mut self) {
         let Some(published) = self.published_tree() else { return };
         let errors = std::mem::take(&mut self.transfer.errors);
-        let paths: Vec<Path> = errors.into_keys().filter(|path| !path.is_root()).collect();
-        self.transfer.lost.extend(paths.iter().map(|path| {
-            let reason = "damaged, and nobody serves it: it comes back when a member does; or \
-                          write the file again";
-            (path.clone(), reason.to_string())
-        }));
-        self.transfer.disowning = paths;
+        self.transfer.disowning = errors.into_keys().filter(|path| !path.is_root()).collect();
         self.start_disown(published);
     }
 
@@ -49,12 +48,13 @@ impl Node {
         if let Ok(Done::Disown(disowned)) = result {
             self.current = disowned.tree;
             self.unflushed.get_or_insert(self.now);
-            // What was edited meanwhile, and a directory, is nobody's to serve.
-            for path in std::mem::take(&mut self.transfer.disowning) {
-                if !disowned.kept.contains(&path) {
-                    self.transfer.lost.remove(&path);
-                }
-            }
+            let asked = std::mem::take(&mut self.transfer.disowning);
+            let kept = |path: &Path| disowned.paths.binary_search(path).is_ok();
+            self.transfer.lost.extend(asked.into_iter().filter(kept).map(|path| {
+                let reason = "damaged, and nobody serves it: it comes back when a member does; or \
+                              write the file again";
+                (path, reason.to_string())
+            }));
         } else {
             self.transfer.pause_retry(self.now);
         }

@@ -70,8 +70,9 @@ pub(super) struct Pass {
     weighed: bool,
     /// Root of the current tree when it began.
     began_at: Hash,
-    /// Whether something else lay there than was known: it is looked at, or was meanwhile.
-    looks: bool,
+    /// Whether it does not try all there is to do: something else lay there than was known, and is
+    /// looked at, or was meanwhile; or contents ended early.
+    partial: bool,
 }
 
 impl Pass {
@@ -87,7 +88,7 @@ impl Pass {
             since,
             weighed: false,
             began_at,
-            looks: false,
+            partial: false,
         }
     }
 }
@@ -209,7 +210,7 @@ impl Transfer {
     /// Entries became others: a pass that runs does not try all there is to do.
     pub(super) fn edited(&mut self, now: Instant) {
         if let Some(pass) = &mut self.pass {
-            pass.looks = true;
+            pass.partial = true;
         }
         self.overtaken = true;
         self.retry_soon(now);
@@ -238,18 +239,18 @@ impl Transfer {
             self.retries = 0;
         } else if failed && self.large.is_empty() {
             self.pause_retry(now);
-        } else if stands && ended.looks && self.retries == 0 {
+        } else if stands && ended.partial && self.retries == 0 {
             // What was found there may settle it at once; but not for ever.
             self.retries = 1;
         } else if stands {
             self.pause_retry(now);
         }
-        // What is looked at now may be edited: that has not been tried.
-        self.overtaken |= ended.looks;
+        // What is looked at now may be edited, what ended early comes later: that was not tried.
+        self.overtaken |= ended.partial;
     }
 
-    /// A pass is over: its errors are those there are. One that met what is to be looked at first
-    /// did not try all: what failed before stays listed.
+    /// A pass is over: its errors are those there are. Of one that did not try all, what failed
+    /// before stays listed.
     fn take_errors(&mut self, tried_not_all: bool, took_back: bool) {
         let mut errors = std::mem::take(&mut self.new_errors);
         self.errors_more = std::mem::take(&mut self.new_errors_more);
@@ -375,6 +376,9 @@ impl Node {
 
     fn apply(&mut self, ready: Ready) {
         let Some(target) = self.wanted_tree() else { return };
+        if let Some(pass) = &mut self.transfer.pass {
+            pass.partial |= ready.cut;
+        }
         let before = std::mem::take(&mut self.follow.before);
         let job = Job::Apply(Apply {
             parcel: ready.parcel,
@@ -442,7 +446,7 @@ impl Node {
         self.transfer.pending.0 = self.transfer.pending.0.saturating_sub(applied.files);
         self.transfer.pending.1 = self.transfer.pending.1.saturating_sub(applied.bytes);
         if let Some(pass) = &mut self.transfer.pass {
-            pass.looks |= !applied.look.is_empty();
+            pass.partial |= !applied.look.is_empty();
         }
         if applied.set_aside > 0 {
             self.kept.0 += applied.set_aside;
@@ -558,15 +562,15 @@ impl Node {
         }
         let Some(pass) = self.transfer.pass.take() else { return };
         let only = pass.only.is_some();
-        self.transfer.take_errors(pass.looks, only);
+        self.transfer.take_errors(pass.partial, only);
         if pass.unedited_since.is_some() {
             self.transfer.pending = (0, 0);
-            return self.regaining_passed(pass.looks);
+            return self.regaining_passed(pass.partial);
         }
         if self.transfer.errors.is_empty() {
             self.transfer.asked_in_vain = 0;
         } else if self.is_origin() {
-            self.ask_another_or_disown();
+            self.ask_another_or_disown(pass.partial);
         }
         if only || self.current.root == target.root {
             self.transfer.retries = 0;

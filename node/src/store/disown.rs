@@ -1,8 +1,7 @@
 //! Disown: a damaged file of an origin that nobody can serve stays as it lies, and a name that a
 //! power cut took away stays gone, with its directory, but neither is published so: the current
-//! tree goes on saying what was published.
-
-use std::collections::BTreeSet;
+//! tree goes on saying what was published. What somebody put there meanwhile is left alone, and so
+//! is a directory in which nothing is lost.
 
 use mirrormesh_merkle::{Change, Kind, Path, Record, lookup, update};
 
@@ -19,27 +18,30 @@ pub(crate) fn disown<D: Disk>(job: &Disown, disk: &D) -> Result<Disowned, JobErr
     let mut paths = job.paths.clone();
     paths.sort();
     paths.dedup();
-    let mut kept = BTreeSet::new();
     let mut changes = Vec::new();
+    let mut disowned = Vec::new();
     for path in paths {
         let published = lookup(&pending, &job.published.root, &path)?;
-        let Some(record @ Record::File(_)) = published.as_ref().map(Record::from) else { continue };
+        let Some(record) = published.as_ref().map(Record::from) else { continue };
+        if record.kind() == Kind::Directory {
+            continue;
+        }
         let old = rows::read(&pending, &path)?;
         let seen = match &old {
-            Some(row) if row.local && matches!(row.record, Record::File(_)) => row.seen,
+            Some(row) if row.local && row.record.kind() != Kind::Directory => row.seen,
             None if keep_way(&mut pending, job, &path, &mut changes)? => Seen::UNKNOWN,
             _ => continue,
         };
         let new = IndexRow { record: record.clone(), seen, local: true };
         rows::write(&mut pending, &path, old.as_ref(), Some(&new));
-        kept.insert(path.clone());
-        changes.push(Change { path, record: Some(record) });
+        changes.push(Change { path: path.clone(), record: Some(record) });
+        disowned.push(path);
     }
     changes.sort_by(|one, other| one.path.cmp(&other.path));
     let tree = update(&mut pending, &job.current, &changes)?;
     pending.put(Table::State, state::CURRENT, encode_tree(&tree));
     pending.commit(false)?;
-    Ok(Disowned { tree, kept })
+    Ok(Disowned { tree, paths: disowned })
 }
 
 /// Keeps the directories on the way to a name in the tree too, if they are gone. Returns whether

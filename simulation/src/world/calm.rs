@@ -220,10 +220,15 @@ impl World {
         pending
     }
 
-    /// How a docroot differs from the newest published tree.
+    /// How a docroot differs from the newest published tree. A head that an origin signed right
+    /// before it lost power may have reached nobody: it goes on from the one it knows.
     fn differs(&self, host: HostId) -> Option<String> {
         let ledger = self.ledger.borrow();
-        let Some(head) = ledger.heads.last() else { return Some("nothing is published".into()) };
+        let known = self.view(0).and_then(|view| view.node.newest_seq);
+        let stands = |seq: u64| !ledger.origin_repairs || known.is_none_or(|known| seq <= known);
+        let Some(head) = ledger.heads.iter().rev().find(|head| stands(head.seq)) else {
+            return Some("nothing is published".into());
+        };
         let shown = listing_of(self.hosts[host].disk.as_ref()?);
         first_difference(&head.tree, &shown, |_| false)
     }

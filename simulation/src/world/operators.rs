@@ -87,12 +87,13 @@ impl World {
                 }
                 Err(error) => self.violated("makes tokens", format!("{text}: {error}")),
             },
-            (Some(Asked::Wait), Answer::Waited { errors, .. }) => {
+            (Some(Asked::Wait), Answer::Waited { errors, more, .. }) => {
                 self.statistics.waited += 1;
                 let excused: Vec<Vec<u8>> =
                     errors.into_iter().map(|line| line.path.into_vec()).collect();
+                let erring: Vec<String> = more.into_iter().map(|more| more.member).collect();
                 if let Some(wait) = wait {
-                    self.check_waited(life.host, &wait, &excused);
+                    self.check_waited(life.host, &wait, &excused, &erring);
                 }
             }
             (Some(Asked::Wait), Answer::TimedOut { behind }) => {
@@ -108,8 +109,15 @@ impl World {
         }
     }
 
-    /// Everything that was there at the call must be on every member, or something newer.
-    fn check_waited(&mut self, asked: HostId, wait: &Wait, excused: &[Vec<u8>]) {
+    /// Everything that was there at the call must be on every member, or something newer. A member
+    /// that has more errors than it lists to others may lack anything.
+    fn check_waited(
+        &mut self,
+        asked: HostId,
+        wait: &Wait,
+        excused: &[Vec<u8>],
+        more_erring: &[String],
+    ) {
         let roster: Vec<String> = self
             .view(asked)
             .map(|view| view.cluster.members.into_iter().map(|member| member.name).collect())
@@ -133,7 +141,8 @@ impl World {
         for (host, own) in self.hosts.iter().enumerate() {
             let is_meant = host != 0 && roster.contains(&own.name) && own.joined_before(wait);
             // What changes under another name, no watcher sees.
-            if !is_meant || asked != 0 || self.plan.is_on("links") {
+            let is_unknown = more_erring.contains(&own.name);
+            if !is_meant || is_unknown || asked != 0 || self.plan.is_on("links") {
                 continue;
             }
             for (path, version) in &wait.versions {

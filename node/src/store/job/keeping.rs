@@ -1,7 +1,5 @@
 //! Persist, Disown, TakeUp, MakeDelta and Collect: the ordered store.
 
-use std::collections::BTreeSet;
-
 use bytes::Bytes;
 use mirrormesh_merkle::{Hash, Path, Tree};
 
@@ -28,13 +26,14 @@ pub struct Disown {
     pub published: Tree,
 }
 
-/// What Disown did.
-#[derive(Debug, Clone)]
+/// The result of a [`Disown`].
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Disowned {
     /// The current tree.
     pub tree: Tree,
-    /// The files of which it says what was published. The others are as they lie.
-    pub kept: BTreeSet<Path>,
+    /// What the tree says although it does not lie there, sorted. The directories on the way to it
+    /// come back with it.
+    pub paths: Vec<Path>,
 }
 
 /// A later head of an origin's own that it does not remember: its tree gets what was published.
