@@ -227,8 +227,12 @@ impl Ledger {
                 shown.touched.insert(path);
             }
             None => {
-                // What users wrote and nobody flushed may be torn; it is theirs all the same.
-                let known = after.as_ref().is_none_or(|shape| self.was_published(&path, shape, 0));
+                // What users wrote and nobody flushed may be torn; it is theirs all the same. Below
+                // the stat of a published version, nobody can tell.
+                let known = after.as_ref().is_none_or(|shape| {
+                    self.was_published(&path, shape, 0)
+                        || self.eras_of(&path).any(|published| published.has_stat_of(shape))
+                });
                 if !known {
                     let shown = &mut self.hosts[host];
                     let content = after.as_ref().and_then(Shape::content);

@@ -45,6 +45,15 @@ impl Shape {
         }
     }
 
+    /// Whether two files differ in content alone.
+    pub(crate) fn has_stat_of(&self, other: &Shape) -> bool {
+        let stat = |shape: &Shape| match shape {
+            Shape::File { mode, mtime, size, .. } => Some((*mode, *mtime, *size)),
+            _ => None,
+        };
+        stat(self).is_some() && stat(self) == stat(other)
+    }
+
     /// What a tree says.
     pub(crate) fn of_record(record: &Record) -> Shape {
         match record {
