@@ -149,10 +149,14 @@ impl World {
                 let versions = &ledger.history[path];
                 let shown = ledger.hosts[host].names.get(path);
                 let is_open = wait.open.contains(path) || open.contains(path);
+                // What is below a name in error waits for it.
+                let in_error = |listed: &[Vec<u8>]| {
+                    listed.iter().any(|above| path == above || is_below(path, above))
+                };
                 let skipped = is_open
-                    || excused.contains(path)
+                    || in_error(excused)
                     // A member lists a few of its errors to others, all in its own view.
-                    || erring[host].contains(path)
+                    || in_error(&erring[host])
                     || ledger.is_touched(host, path)
                     || ledger.stays(host, path);
                 let is_there = versions[*version..].iter().any(|version| {
@@ -173,6 +177,10 @@ impl World {
             self.violated("wait", fault);
         }
     }
+}
+
+fn is_below(path: &[u8], above: &[u8]) -> bool {
+    path.strip_prefix(above).is_some_and(|rest| rest.first() == Some(&b'/'))
 }
 
 /// The bytes of a path in a view.
