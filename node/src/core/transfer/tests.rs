@@ -53,7 +53,7 @@ fn edits_between_two_passes_have_not_been_tried() {
 
 #[test]
 fn what_a_pass_wants_looked_at_has_not_been_tried() {
-    let transfer = ended(|transfer| transfer.pass.as_mut().expect("it runs").looks = true);
+    let transfer = ended(|transfer| transfer.pass.as_mut().expect("it runs").partial = true);
     assert!(!transfer.has_tried_all());
     assert_eq!(transfer.retry_at, Some(NOW + RETRY.1), "but not again and again");
 }
