@@ -33,6 +33,9 @@ const MAX_OFFERS: usize = 256;
 const MAX_OFFER_BYTES: usize = 8 * 1024 * 1024;
 /// Documents that are kept until their head is accepted.
 const MAX_DOCUMENTS: usize = 4;
+/// How far above the head that is known one may be that the origin did not tell itself. An origin
+/// that publishes without having heard every member leaves out more numbers than that.
+const MAX_RELAYED: u64 = 4_096;
 /// Most deltas of one proof.
 const MAX_CHAIN: usize = 64;
 /// Wait after a proof that the disk did not let be made.
@@ -189,8 +192,10 @@ impl Node {
                     self.was_removed();
                 } else if self.is_origin() {
                     self.own_newer_head(peer, signed, head, push);
-                } else {
+                } else if self.is_told_by_the_origin(peer, &head) {
                     self.offer(peer, signed, head, push);
+                } else {
+                    *self.refused.entry("later-run").or_default() += 1;
                 }
             }
             Ok(HeadVerdict::NeedDocument(_)) => self.ask_head(connection, 0),
@@ -202,6 +207,17 @@ impl Node {
             }
             Err(refusal) => self.refuse(peer, refusal_name(&refusal), refusal),
         }
+    }
+
+    /// Whether a newer head may be followed. One that is far above what is known may be of an
+    /// origin that forgot what this node knows: the origin must see that first, and tells it of its
+    /// newest head itself.
+    fn is_told_by_the_origin(&self, peer: NodeId, head: &Head) -> bool {
+        let origin = self.authority.origin();
+        let known = self.authority.head().filter(|known| known.epoch == head.epoch);
+        peer == *origin
+            || self.peers.primary(origin).is_some()
+            || known.is_none_or(|known| head.seq.saturating_sub(known.seq) <= MAX_RELAYED)
     }
 
     /// Asks for the newest head with its document and, from an epoch on, its proof.

@@ -177,11 +177,12 @@ impl Start {
 impl Returning {
     /// Whether nothing may be published yet.
     pub(super) fn is_open(&self) -> bool {
-        self.until.is_some()
-            || self.regains.is_some()
-            || self.resumes
-            || self.rereads
-            || !self.asked.is_empty()
+        self.listens() || self.regains.is_some() || self.resumes || self.rereads
+    }
+
+    /// Whether members have still to say what they know.
+    pub(super) fn listens(&self) -> bool {
+        self.until.is_some() || !self.asked.is_empty()
     }
 
     /// Whether a member has still to show its head, and is told of none before.

@@ -70,8 +70,8 @@ pub(super) struct Pass {
     weighed: bool,
     /// Root of the current tree when it began.
     began_at: Hash,
-    /// Whether it does not try all there is to do: something else lay there than was known, and is
-    /// looked at, or was meanwhile; or contents ended early.
+    /// Whether it does not try all there is to do: contents ended early, or what lies there has to
+    /// be looked at first.
     partial: bool,
 }
 
@@ -296,8 +296,7 @@ impl Node {
         }
         if self.transfer.pass.is_none() && !self.begin_pass(target) {
             return self.drop_overtaken_large();
-        }
-        if !self.let_through(target) {
+        } else if !self.let_through(target) {
             return;
         }
         self.start_ready();
@@ -330,7 +329,9 @@ impl Node {
             }
             return false;
         }
-        if self.transfer.retry_at.is_some_and(|at| at > self.now) {
+        // Which head was the last is not known before members have been heard.
+        let is_early = takes_back && self.publish.returning.listens();
+        if is_early || self.transfer.retry_at.is_some_and(|at| at > self.now) {
             return false;
         }
         let only: Option<Vec<Path>> =
@@ -376,9 +377,7 @@ impl Node {
 
     fn apply(&mut self, ready: Ready) {
         let Some(target) = self.wanted_tree() else { return };
-        if let Some(pass) = &mut self.transfer.pass {
-            pass.partial |= ready.cut;
-        }
+        self.transfer.pass.iter_mut().for_each(|pass| pass.partial |= ready.cut);
         let before = std::mem::take(&mut self.follow.before);
         let job = Job::Apply(Apply {
             parcel: ready.parcel,

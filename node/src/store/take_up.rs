@@ -5,7 +5,7 @@
 //! them, judges what a power cut may have damaged, and publishes what was edited. A name that cannot
 //! be read then stays as it was published.
 
-use mirrormesh_merkle::{Change, Difference, Path, Record, Tree, difference, update};
+use mirrormesh_merkle::{Change, Difference, Kind, Path, Record, Tree, difference, update};
 
 use super::disk::{Disk, Table};
 use super::index::{IndexRow, Seen};
@@ -21,7 +21,8 @@ const PAGE: usize = 4_096;
 pub(crate) fn take_up<D: Disk>(job: &TakeUp, disk: &D) -> Result<Tree, JobError> {
     let mut tree = job.current;
     let mut after: Option<Path> = None;
-    // A name that is another kind of thing now is left to Observe, with all below it.
+    // A name that is another kind of thing now is left to Observe, with all below it, unless a
+    // power cut made it so.
     let mut left: Option<Path> = None;
     loop {
         let mut pending = Pending::new(disk);
@@ -33,11 +34,13 @@ pub(crate) fn take_up<D: Disk>(job: &TakeUp, disk: &D) -> Result<Tree, JobError>
         for Difference { path, old, new } in page {
             let is_below = left.as_ref().is_some_and(|above| path.starts_with(above));
             let Some(record) = new.filter(|_| !is_below) else { continue };
-            if old.as_ref().is_some_and(|old| old.kind() != record.kind()) {
-                left = Some(path);
-                continue;
-            }
-            if job.only_missing && old.is_some() {
+            if let Some(old) = old.as_ref().filter(|old| old.kind() != record.kind()) {
+                let row = rows::read(&pending, &path)?;
+                if old.kind() == Kind::Directory || !row.is_some_and(|row| row.local) {
+                    left = Some(path);
+                    continue;
+                }
+            } else if job.only_missing && old.is_some() {
                 continue;
             }
             take(&mut pending, &path, &record, job.only_missing)?;

@@ -123,10 +123,14 @@ fn what_a_power_cut_damaged_comes_back_from_a_replica() {
     for page in [0, 1, 2, 4] {
         write(&farm.origin().path(format!("section-0/page-{page}.html")), format!("today {page}"));
     }
+    let directory = farm.origin().path("was-a-file");
+    write(&directory.join("below/today.html"), "today, in a directory");
     farm.converges();
     let whole = walk(&farm.replica().docroot());
     farm.origin_mut().kill9();
     damage(&farm);
+    fs::remove_dir_all(&directory).unwrap();
+    write(&directory, "a file, long ago");
     let second = boot.next();
     farm.origin_mut().start_through(&through(&second));
     // An edit after the boot is one, also of a file that is suspected.
@@ -136,7 +140,7 @@ fn what_a_power_cut_damaged_comes_back_from_a_replica() {
     farm.converges();
     let found = differences(&whole, &walk(&farm.origin().docroot()));
     assert_eq!(found.len(), 1, "only the edited page is gone: {found:?}");
-    assert_eq!(farm.origin().status()["node"]["set_aside"], 3);
+    assert_eq!(farm.origin().status()["node"]["set_aside"], 4);
     assert_eq!(farm.replica().status()["node"]["set_aside"], 0, "nothing damaged was published");
 }
 

@@ -450,3 +450,26 @@ fn today_comes_back_when_a_hold_over_lost_files_ends() {
     yesterday.today_is_everywhere();
     yesterday.goes_on();
 }
+
+#[test]
+fn what_an_origin_published_without_them_members_take_from_it_alone() {
+    let mut farm = two_replicas();
+    farm.nodes[2].stop();
+    let mut yesterday = Yesterday::of(farm, false);
+    yesterday.comes_back();
+    yesterday.farm.nodes[2].start();
+    yesterday.publishes(0);
+    settles(&yesterday.farm);
+    yesterday.farm.origin_mut().stop();
+    // The only member that has today meets the one that never heard of it.
+    yesterday.farm.replica_mut().start();
+    let name = yesterday.farm.nodes[2].name.clone();
+    yesterday.farm.replica().until("it has met the other", |status| {
+        let members = status["cluster"]["members"].as_array().unwrap();
+        members.iter().any(|member| member["name"] == *name && member["alive"] == true)
+    });
+    yesterday.farm.origin_mut().start();
+    yesterday.today_is_everywhere();
+    yesterday.edit_is_everywhere(0);
+    yesterday.goes_on();
+}

@@ -125,12 +125,20 @@ impl<D: Disk> Observation<'_, D> {
         self.found.linked |= stat.links > 1 && at.row.is_some();
         let damaged = self.is_damaged(at.row, stat, &record);
         let step = self.replace(at.path, at.row, record, seen)?;
-        if damaged && let Some(row) = self.row(at.path)? {
-            let local = IndexRow { local: true, ..row.clone() };
-            self.put_row(at.path, Some(&row), Some(local));
-            self.found.damaged.push(at.path.clone());
+        if damaged {
+            self.damaged(at.path)?;
         }
         Ok(step)
+    }
+
+    /// What lies there is not what was published, and nobody edited it.
+    pub(super) fn damaged(&mut self, path: &Path) -> Result<(), JobError> {
+        if let Some(row) = self.row(path)? {
+            let local = IndexRow { local: true, ..row.clone() };
+            self.put_row(path, Some(&row), Some(local));
+            self.found.damaged.push(path.clone());
+        }
+        Ok(())
     }
 
     /// A damaged file that was not brought back is read again when somebody may serve it: the tree

@@ -107,7 +107,7 @@ impl<D: Disk> Observation<'_, D> {
     }
 
     /// Puts a file or symlink where something else may have been: what was below a directory goes
-    /// first.
+    /// first. A power cut may have brought back what was there before.
     pub(super) fn replace(
         &mut self,
         path: &Path,
@@ -115,13 +115,18 @@ impl<D: Disk> Observation<'_, D> {
         record: Record,
         seen: Seen,
     ) -> Result<Step, JobError> {
+        let was_cut = row
+            .is_some_and(|row| row.record.kind() != record.kind() && self.was_cut(row, seen.ctime));
         if row.is_some_and(|row| is_directory(&row.record)) {
             self.resolver.forget(path);
-            if self.remove_below(path)? == Step::Full {
+            if self.remove_below(path, was_cut.then_some(seen.ctime), false)? == Step::Full {
                 return Ok(Step::Full);
             }
         }
         self.set(path, row, record, seen)?;
+        if was_cut {
+            self.damaged(path)?;
+        }
         Ok(Step::Done)
     }
 }

@@ -24,7 +24,7 @@ impl<D: Disk> Observation<'_, D> {
         let changed = self.directory_changed(path)?;
         if is_directory(&row.record) {
             self.resolver.forget(path);
-            if self.remove_from(path, changed, is_lost)? == Step::Full {
+            if self.remove_below(path, changed, is_lost)? == Step::Full {
                 return Ok(Step::Full);
             }
         }
@@ -65,11 +65,7 @@ impl<D: Disk> Observation<'_, D> {
 
     /// Takes out everything below a directory. Makes at least one change, if there is one to make,
     /// so that repeated calls end.
-    pub(super) fn remove_below(&mut self, path: &Path) -> Result<Step, JobError> {
-        self.remove_from(path, None, false)
-    }
-
-    fn remove_from(
+    pub(super) fn remove_below(
         &mut self,
         path: &Path,
         changed: Option<Time>,
