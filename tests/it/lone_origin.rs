@@ -7,9 +7,9 @@ use std::time::Duration;
 use mirrormesh::core::join::{Founding, found};
 use mirrormesh::core::{Answer, Command, Effect, Event, Moment, Node, Settings, Setup};
 use mirrormesh::core::{CommandId, WaitScope};
-use mirrormesh::store::{Disk as _, DiskErrorKind, Durability, recover, run};
+use mirrormesh::store::{Disk as _, DiskErrorKind, Durability, Table, recover, run};
 use mirrormesh_gossip::{Entropy, Instant, SecretKey, Wall};
-use mirrormesh_simulation::disk::{Options, SimDisk};
+use mirrormesh_simulation::disk::{Options, Policy, SimDisk};
 
 /// An origin, and what it has answered.
 struct Lone {
@@ -19,6 +19,7 @@ struct Lone {
     answers: Vec<Answer>,
     /// The watcher does not answer.
     is_mute: bool,
+    has_stopped: bool,
 }
 
 impl Lone {
@@ -52,7 +53,9 @@ impl Lone {
         let moment = Moment { now: Instant::ZERO, wall: Wall(0) };
         let mut effects = Vec::new();
         let node = Node::new(setup, recovered, entropy, moment, &mut effects).expect("starts");
-        let mut lone = Lone { disk, node, now: Instant::ZERO, answers: Vec::new(), is_mute: false };
+        let now = Instant::ZERO;
+        let mut lone =
+            Lone { disk, node, now, answers: Vec::new(), is_mute: false, has_stopped: false };
         happens(&lone.disk);
         lone.perform(effects);
         lone
@@ -72,6 +75,10 @@ impl Lone {
                 }
                 Effect::Answer { answer, .. } => {
                     self.answers.push(answer);
+                    continue;
+                }
+                Effect::Stop(_) => {
+                    self.has_stopped = true;
                     continue;
                 }
                 _ => continue,
@@ -163,6 +170,32 @@ fn a_wait_goes_on_until_a_look_that_failed_is_made_again() {
     lone.until(|lone| !lone.answers.is_empty());
     assert!(matches!(lone.answers[..], [Answer::Waited { .. }]), "{:?}", lone.answers);
     assert_eq!(lone.files(), Some(7), "it has seen what was there before");
+}
+
+/// What a power cut leaves of an origin that has published and was stopped.
+fn cut_after_a_stop(happens: impl FnOnce(&SimDisk)) -> SimDisk {
+    let mut lone = Lone::new(site());
+    lone.until(|lone| lone.published() == Some(6));
+    happens(&lone.disk);
+    lone.tell(Event::Command { id: CommandId(1), command: Command::Stop });
+    assert!(lone.has_stopped);
+    lone.disk.crash(Policy::Strict, 0).reopen()
+}
+
+#[test]
+fn what_was_published_before_a_clean_stop_survives_a_power_cut_after_it() {
+    let disk = cut_after_a_stop(|_| ());
+    assert_eq!(disk.value(Table::State, b"core/boot"), None, "it is recorded");
+    let shown = disk.tree_of_docroot();
+    let files =
+        shown.values().filter(|seen| seen.content.as_ref().is_some_and(|it| it.size() == 4));
+    assert_eq!(files.count(), 6);
+}
+
+#[test]
+fn a_stop_after_which_published_files_may_be_lost_is_no_clean_one() {
+    let disk = cut_after_a_stop(|disk| disk.fail_next("sync_all", DiskErrorKind::Failed));
+    assert!(disk.value(Table::State, b"core/boot").is_some());
 }
 
 /// An origin whose files go: those below `seen` are known to be gone, and held; those below

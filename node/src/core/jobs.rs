@@ -34,6 +34,8 @@ pub(crate) enum Purpose {
     Stage { content: Hash, step: StageWas },
     /// Makes state durable, then goes on.
     Persist { then: Vec<Then> },
+    /// Makes the docroot durable before a clean stop is recorded.
+    FlushDocroot,
     /// Keeps published entries of an origin's damaged files.
     Disown,
     /// Takes up what a forgotten head published.

@@ -32,7 +32,7 @@ use super::state::{self, State};
 use super::transfer::Transfer;
 use super::waits::Waits;
 use super::watching::Watching;
-use crate::store::{Batch, Done, Excludes, Job, JobError, JobId, Persist, Recovered};
+use crate::store::{Batch, Done, Durability, Excludes, Job, JobError, JobId, Persist, Recovered};
 
 /// How long what was committed may stay without a flush.
 const FLUSH_AFTER: Duration = Duration::from_millis(100);
@@ -85,6 +85,8 @@ pub struct Node {
     pub(super) refused: BTreeMap<&'static str, u64>,
     pub(super) warnings: BTreeMap<&'static str, String>,
     pub(super) stopping: bool,
+    /// Whether a stop is recorded as clean, once that is known.
+    pub(super) ends_cleanly: Option<bool>,
     pub(super) stopped: bool,
     pub(super) removed: bool,
 }
@@ -146,6 +148,7 @@ impl Node {
             refused: BTreeMap::new(),
             warnings: BTreeMap::new(),
             stopping: false,
+            ends_cleanly: None,
             stopped: false,
             removed: false,
             setup,
@@ -309,7 +312,10 @@ impl Node {
         let Some(purpose) = self.jobs.finish(job) else { return };
         let is_awaited = matches!(
             purpose,
-            Purpose::Persist { .. } | Purpose::Operator { .. } | Purpose::Verify { .. }
+            Purpose::Persist { .. }
+                | Purpose::FlushDocroot
+                | Purpose::Operator { .. }
+                | Purpose::Verify { .. }
         );
         if self.stopping && !is_awaited {
             return;
@@ -327,6 +333,7 @@ impl Node {
             Purpose::Apply { large, from } => self.applied(large, from, result),
             Purpose::Stage { content, step } => self.staged(content, step, result),
             Purpose::Persist { then } => self.persisted(then, result),
+            Purpose::FlushDocroot => self.ends_cleanly = Some(result.is_ok()),
             Purpose::Disown => self.disowned(result),
             Purpose::TakeUp => self.took_up(result),
             Purpose::Resume => self.resumed(result),
@@ -469,10 +476,23 @@ impl Node {
         if self.jobs.len() > 0 || self.stopped {
             return;
         }
+        // What users wrote is published before the system has written it back.
+        let Some(ends_cleanly) = self.ends_cleanly.or((!self.may_lose_files()).then_some(true))
+        else {
+            self.jobs.start(Job::FlushDocroot, Purpose::FlushDocroot, &mut self.out);
+            return;
+        };
         let mut batch = Batch::default();
-        state::remove(&mut batch, state::BOOT);
+        if ends_cleanly {
+            state::remove(&mut batch, state::BOOT);
+        }
         state::put(&mut batch, state::FRESHNESS, self.authority.freshness().stored());
         self.persist(batch, true, vec![Then::Stop]);
+    }
+
+    /// Whether a power cut may take what the current tree says from the docroot.
+    pub(super) fn may_lose_files(&self) -> bool {
+        self.is_origin() || self.setup.settings.durability == Durability::Relaxed
     }
 
     /// Begins a clean end.

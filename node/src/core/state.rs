@@ -35,7 +35,8 @@ pub(crate) const DOCROOT: &str = "core/docroot";
 pub(crate) const BRAKE: &str = "core/brake";
 /// The docroot is being looked through with other excludes than those of the document.
 pub(crate) const REVIEW: &str = "core/review";
-/// Identity of the boot in which this node last ran; removed by a clean stop.
+/// Identity of the boot in which this node last ran; removed by a clean stop, when the docroot is
+/// durable.
 pub(crate) const BOOT: &str = "core/boot";
 /// Bounds of what power cuts may have damaged, until all of it was looked at and taken back.
 pub(crate) const DAMAGE: &str = "core/damage";

@@ -67,6 +67,8 @@ pub enum Job {
     Stage(Stage),
     /// Commits to the ordered store.
     Persist(Persist),
+    /// Makes durable what lies in the docroot.
+    FlushDocroot,
     /// Puts published entries back into an origin's tree where the files could not be.
     Disown(Disown),
     /// Puts what a forgotten head published into an origin's tree.
@@ -98,6 +100,7 @@ impl Job {
             | Job::WalkStep(_)
             | Job::Apply(_)
             | Job::Persist(_)
+            | Job::FlushDocroot
             | Job::Disown(_)
             | Job::TakeUp(_)
             | Job::MakeDelta(_)
@@ -123,6 +126,7 @@ pub enum Done {
     Apply(Applied),
     Stage(Staged),
     Persist,
+    FlushDocroot,
     Disown(Disowned),
     TakeUp(Tree),
     MakeDelta(MadeDelta),

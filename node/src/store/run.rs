@@ -3,7 +3,7 @@
 use super::apply::apply;
 use super::collect::collect;
 use super::compare::compare;
-use super::disk::Disk;
+use super::disk::{Disk, Place};
 use super::disown::disown;
 use super::hash_file::hash_file;
 use super::job::{Done, Job, JobError};
@@ -41,6 +41,10 @@ pub fn run<D: Disk>(job: Job, disk: &D) -> Result<Done, JobError> {
         Job::Persist(job) => {
             persist(job, disk)?;
             Done::Persist
+        }
+        Job::FlushDocroot => {
+            disk.sync_all(&disk.open_place(Place::Docroot)?)?;
+            Done::FlushDocroot
         }
         Job::Disown(job) => Done::Disown(disown(&job, disk)?),
         Job::TakeUp(job) => Done::TakeUp(take_up(&job, disk)?),
