@@ -228,6 +228,10 @@ impl Users {
         disk: &SimDisk,
         number: u64,
     ) -> Option<(UserFile, Vec<u8>)> {
+        // Nobody makes files in what lies in the place of the docroot.
+        if host == 0 && self.ledger.try_borrow().is_ok_and(|ledger| ledger.is_away) {
+            return None;
+        }
         let mut draw = self.draws.of("open", number);
         let file = self.existing(host, &mut draw, |shape| shape.content().is_some());
         let path = match (draw.one_in(2), file) {
