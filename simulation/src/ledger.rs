@@ -113,20 +113,22 @@ impl Ledger {
     /// The origin starts, and knows heads up to number `durable`. If it lost power: which published
     /// files did that change?
     pub(crate) fn started(&mut self, durable: u64) {
-        let Some(head) = self.heads.iter().rev().find(|head| head.seq <= durable) else { return };
+        // Without any, it knows of nothing published: what it cannot read now, is in no tree.
+        let head = self.heads.iter().rev().find(|head| head.seq <= durable);
+        let tree = head.map(|head| Rc::clone(&head.tree)).unwrap_or_default();
         let newest = self.heads.last().map(|head| Rc::clone(&head.tree)).unwrap_or_default();
         // What nobody serves, or cannot be read yet, stays as the origin knows it to be published.
         for (path, last) in &mut self.published {
             let versions = self.history.get(path).map(Vec::as_slice).unwrap_or_default();
-            let known = versions.iter().rposition(|it| it.as_ref() == head.tree.get(path));
-            if newest.get(path) != head.tree.get(path) {
+            let known = versions.iter().rposition(|it| it.as_ref() == tree.get(path));
+            if newest.get(path) != tree.get(path) {
                 *last = known.map_or(*last, |known| known.min(*last));
             }
         }
         for (path, shown) in &self.hosts[self.origin].names {
             let versions = self.history.get(path).map(Vec::as_slice).unwrap_or_default();
             let before = versions.len().checked_sub(2).and_then(|at| versions[at].as_ref());
-            let (Some(before), Some(published)) = (before, head.tree.get(path)) else { continue };
+            let (Some(before), Some(published)) = (before, tree.get(path)) else { continue };
             let is_published = before == published && newest.get(path) == Some(published);
             let differs = shown.content().is_some()
                 && published.content().is_some()
