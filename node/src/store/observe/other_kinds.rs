@@ -115,8 +115,10 @@ impl<D: Disk> Observation<'_, D> {
         record: Record,
         seen: Seen,
     ) -> Result<Step, JobError> {
-        let was_cut = row
-            .is_some_and(|row| row.record.kind() != record.kind() && self.was_cut(row, seen.ctime));
+        let was_cut = row.is_some_and(|row| {
+            let is_older = seen.ctime < row.seen.ctime;
+            row.record.kind() != record.kind() && is_older && self.was_cut(row, seen.ctime)
+        });
         if row.is_some_and(|row| is_directory(&row.record)) {
             self.resolver.forget(path);
             if self.remove_below(path, was_cut.then_some(seen.ctime), false)? == Step::Full {
