@@ -153,7 +153,10 @@ impl World {
                     for (end, _) in ends {
                         let _ = disk.user_mkdir(&path[..end]);
                     }
-                    let _ = disk.user_write(path, b"anew");
+                    if disk.user_write(&path, b"anew").is_err() {
+                        let _ = disk.user_remove(&path);
+                        let _ = disk.user_write(&path, b"anew");
+                    }
                 }
                 self.collect_hints(host);
             }
