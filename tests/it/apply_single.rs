@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use mirrormesh::store::Disk as _;
 use mirrormesh::store::resolve::Resolver;
-use mirrormesh::store::stage::ROOM_LEFT;
-use mirrormesh::store::{DiskErrorKind, Durability, Excludes, FileKind, JobError, Place, Staged};
+use mirrormesh::store::stage::{ROOM_LEFT, stage};
+use mirrormesh::store::{
+    DiskErrorKind, Durability, Excludes, FileKind, JobError, Place, Stage, StageStep, Staged,
+};
 use mirrormesh_merkle::{Name, Path, content_hash};
 use mirrormesh_simulation::disk::{FailedSync, Options, Seen, SimDisk};
 
@@ -119,8 +121,10 @@ fn a_large_file_that_does_not_fit_leaves_room_to_others() {
     let error = transfer(size + ROOM_LEFT / 2).expect_err("does not fit");
     assert!(matches!(error, JobError::Disk { kind: DiskErrorKind::NoSpace, .. }), "{error:?}");
     assert_eq!(free(), size + ROOM_LEFT / 2, "nothing is left of it");
+    let asked = stage(&disk, &Stage { content: hash, size, step: StageStep::Open });
+    asked.expect_err("it is not asked for again before there is more room");
     // The disk itself may say so first: a quota is not among what is free.
-    disk.leave_room(size + ROOM_LEFT / 2, 0);
+    disk.leave_room(size + 2 * ROOM_LEFT, 0);
     follower.transfer(hash, size).expect_err("no inode");
     assert_eq!(transfer(size + 2 * ROOM_LEFT).expect("fits"), Staged::Whole);
 }

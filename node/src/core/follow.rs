@@ -195,7 +195,13 @@ impl Node {
                 } else if self.is_told_by_the_origin(peer, &head) {
                     self.offer(peer, signed, head, push);
                 } else {
-                    *self.refused.entry("later-run").or_default() += 1;
+                    let text = format!(
+                        "{} knows head {}, far above what is known here: it is followed when the \
+                         origin is heard",
+                        self.name_of(&peer),
+                        head.seq
+                    );
+                    self.warnings.insert("later-run", text);
                 }
             }
             Ok(HeadVerdict::NeedDocument(_)) => self.ask_head(connection, 0),
@@ -210,13 +216,12 @@ impl Node {
     }
 
     /// Whether a newer head may be followed. One that is far above what is known may be of an
-    /// origin that forgot what this node knows: the origin must see that first, and tells it of its
-    /// newest head itself.
+    /// origin that forgot what this node knows: the origin must see that first, and may need what
+    /// lies here. It tells of its newest head itself.
     fn is_told_by_the_origin(&self, peer: NodeId, head: &Head) -> bool {
         let origin = self.authority.origin();
         let known = self.authority.head().filter(|known| known.epoch == head.epoch);
         peer == *origin
-            || self.peers.primary(origin).is_some()
             || known.is_none_or(|known| head.seq.saturating_sub(known.seq) <= MAX_RELAYED)
     }
 
@@ -402,6 +407,7 @@ impl Node {
             }
         };
         self.note(Note::Proved { seq: head.seq, how });
+        self.warnings.remove("later-run");
         let from = self.base();
         state::put_persist(&mut self.follow.before, persist, epoch);
         self.follow.before.put(

@@ -83,6 +83,11 @@ impl Regaining {
         self.position
     }
 
+    /// Whether the index says what it published.
+    pub(super) fn is_indexed(&self) -> bool {
+        matches!(self.step, Step::Scan { .. } | Step::Pass)
+    }
+
     /// Whether the newest head is the one whose tree is regained.
     pub(super) fn is_published(&self) -> bool {
         self.step != Step::Tree && self.forgotten.is_none()
@@ -240,6 +245,7 @@ impl Node {
             self.publish.returning.hear_again(from);
             self.publish.returning.regains = None;
             self.publish.returning.lineage.begun = None;
+            self.persist_before();
             self.store_lineage();
             return self.forget_what_is_offered();
         }
@@ -306,10 +312,18 @@ impl Node {
         regains.start = start;
         let is_whole = regains.start.whole == Some(true);
         regains.step = Step::Index { takes: regains.proven || is_whole };
-        let batch = std::mem::take(&mut self.follow.before);
-        self.persist(batch, false, Vec::new());
+        self.persist_before();
         let job = Job::TakeUp(TakeUp { current: self.current, published, only_missing: false });
         self.jobs.start(job, Purpose::TakeUp, &mut self.out);
+    }
+
+    /// Persists the newest head where no Apply does, with the lineage as it is by now.
+    fn persist_before(&mut self) {
+        let mut batch = std::mem::take(&mut self.follow.before);
+        if !batch.writes.is_empty() {
+            self.put_lineage(&mut batch);
+            self.persist(batch, false, Vec::new());
+        }
     }
 
     pub(super) fn took_up(&mut self, result: Result<Done, JobError>) {
@@ -405,6 +419,7 @@ impl Node {
         self.abandon_pass();
         self.transfer.errors.clear();
         self.transfer.errors_more = 0;
+        self.persist_before();
         self.end_regaining(None);
     }
 }

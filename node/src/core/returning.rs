@@ -181,8 +181,13 @@ impl Returning {
     }
 
     /// Whether members have still to say what they know.
-    pub(super) fn listens(&self) -> bool {
+    fn listens(&self) -> bool {
         self.until.is_some() || !self.asked.is_empty()
+    }
+
+    /// Whether it is known what was published last, as far as it can be.
+    pub(super) fn knows(&self) -> bool {
+        !self.listens() && self.regains.as_ref().is_none_or(Regaining::is_indexed)
     }
 
     /// Whether a member has still to show its head, and is told of none before.

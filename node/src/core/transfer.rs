@@ -329,8 +329,8 @@ impl Node {
             }
             return false;
         }
-        // Which head was the last is not known before members have been heard.
-        let is_early = takes_back && self.publish.returning.listens();
+        // What a repair changes, a scan that looks for lost names would take for a user's change.
+        let is_early = takes_back && !(self.watching.scanned && self.publish.returning.knows());
         if is_early || self.transfer.retry_at.is_some_and(|at| at > self.now) {
             return false;
         }

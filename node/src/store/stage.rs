@@ -23,22 +23,33 @@ const SYNC_BYTES: u64 = 32 * 1024 * 1024;
 /// Bytes that parts leave free on the disk.
 pub const ROOM_LEFT: u64 = 4 * 1024 * 1024;
 
+/// So many bytes more have to be free before what did not fit is fetched again.
+const ROOM_MORE: u64 = 1024 * 1024;
+/// Keys in [`Table::State`] of how much was free when a content did not fit begin with this.
+const NO_ROOM_PREFIX: &[u8] = b"no-room/";
+
 /// Does one step of staging.
 pub fn stage<D: Disk>(disk: &D, job: &Stage) -> Result<Staged, JobError> {
     let large = Area::Large.open(disk)?;
     let part = Part { disk, large, content: job.content, size: job.size };
     let outcome = match &job.step {
-        StageStep::Open => part.length().map(Staged::Partial),
+        StageStep::Open => part.open().map(Staged::Partial),
         StageStep::Write { offset, chunks } => part.write(*offset, chunks),
         StageStep::Finish => part.finish(),
         StageStep::Discard => part.discard().map(|()| Staged::Partial(0)),
     };
     outcome.map_err(|error| {
-        if error.kind == DiskErrorKind::NoSpace {
+        if error.kind == DiskErrorKind::NoSpace && part.length().is_ok_and(|length| length > 0) {
             part.discard().ok();
         }
         JobError::Disk { kind: error.kind, path: Path::root(), detail: reason(&error) }
     })
+}
+
+/// What does not fit.
+fn no_space(free: u64) -> DiskError {
+    let detail = format!("{free} bytes are free, and {ROOM_LEFT} are left to small files");
+    DiskError { kind: DiskErrorKind::NoSpace, operation: "write", detail }
 }
 
 /// Key of how much of a part is on the medium.
@@ -54,6 +65,35 @@ struct Part<'d, D: Disk> {
 }
 
 impl<D: Disk> Part<'_, D> {
+    /// How much is there. What did not fit is not fetched again before there is more room.
+    fn open(&self) -> DiskResult<u64> {
+        let length = self.length()?;
+        if length == 0
+            && let Some(bytes) = self.disk.get(Table::State, &self.no_room_key())?
+            && let Ok(before) = <[u8; 8]>::try_from(&bytes[..])
+        {
+            let free = self.disk.filesystem(&self.large)?.free_bytes;
+            if free < u64::from_be_bytes(before).saturating_add(ROOM_MORE) {
+                return Err(no_space(free));
+            }
+        }
+        Ok(length)
+    }
+
+    fn no_room_key(&self) -> Vec<u8> {
+        [NO_ROOM_PREFIX, self.content.to_string().as_bytes()].concat()
+    }
+
+    /// Throws away what there is of a content that does not fit.
+    fn give_back(&self) -> DiskResult<Staged> {
+        self.discard()?;
+        let free = self.disk.filesystem(&self.large)?.free_bytes;
+        let mut batch = Batch::default();
+        batch.put(Table::State, self.no_room_key(), free.to_be_bytes().to_vec());
+        self.disk.commit(batch, false)?;
+        Err(no_space(free))
+    }
+
     /// How much is there. What cannot be the beginning of this file is thrown away.
     fn length(&self) -> DiskResult<u64> {
         match self.disk.stat(&self.large, &large_name(&self.content)) {
@@ -70,10 +110,10 @@ impl<D: Disk> Part<'_, D> {
             return self.length().map(Staged::Partial);
         }
         let wanted: u64 = chunks.iter().map(|chunk| chunk.len() as u64).sum();
-        let free = self.disk.filesystem(&self.large)?.free_bytes;
-        if free < wanted.saturating_add(ROOM_LEFT) {
-            let detail = format!("{free} bytes are free, {ROOM_LEFT} of them for small files");
-            return Err(DiskError { kind: DiskErrorKind::NoSpace, operation: "write", detail });
+        let room = self.disk.filesystem(&self.large)?;
+        // Some file systems do not say.
+        if room.total_bytes > 0 && room.free_bytes < wanted.saturating_add(ROOM_LEFT) {
+            return self.give_back();
         }
         let file = match self.disk.reopen(&self.large, &name) {
             Err(error) if error.kind == DiskErrorKind::NotFound => {
@@ -114,6 +154,7 @@ impl<D: Disk> Part<'_, D> {
         self.disk.sync_directory(&self.large)?;
         let mut batch = Batch::default();
         batch.put(Table::State, synced_key(&self.content), length.to_be_bytes().to_vec());
+        batch.remove(Table::State, self.no_room_key());
         self.disk.commit(batch, false)?;
         Ok(Staged::Whole)
     }
@@ -127,6 +168,7 @@ impl<D: Disk> Part<'_, D> {
         }
         let mut batch = Batch::default();
         batch.remove(Table::State, synced_key(&self.content));
+        batch.remove(Table::State, self.no_room_key());
         self.disk.commit(batch, false)
     }
 }

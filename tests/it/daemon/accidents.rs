@@ -123,14 +123,16 @@ fn what_a_power_cut_damaged_comes_back_from_a_replica() {
     for page in [0, 1, 2, 4] {
         write(&farm.origin().path(format!("section-0/page-{page}.html")), format!("today {page}"));
     }
-    let directory = farm.origin().path("was-a-file");
-    write(&directory.join("below/today.html"), "today, in a directory");
+    // Where a directory is today, a file was before: one that is older, as files come back.
+    let (shelf, before) = (farm.origin().path("shelf"), farm.directory().join("shelf-before"));
+    write(&before.join("was-a-file"), "a file, long ago");
+    write(&shelf.join("was-a-file/below/today.html"), "today, in a directory");
     farm.converges();
     let whole = walk(&farm.replica().docroot());
     farm.origin_mut().kill9();
     damage(&farm);
-    fs::remove_dir_all(&directory).unwrap();
-    write(&directory, "a file, long ago");
+    fs::remove_dir_all(&shelf).unwrap();
+    fs::rename(&before, &shelf).unwrap();
     let second = boot.next();
     farm.origin_mut().start_through(&through(&second));
     // An edit after the boot is one, also of a file that is suspected.

@@ -107,7 +107,8 @@ impl<D: Disk> Observation<'_, D> {
     }
 
     /// Puts a file or symlink where something else may have been: what was below a directory goes
-    /// first. A power cut may have brought back what was there before.
+    /// first. A power cut may have brought back what was there before, a directory with all in it
+    /// gone.
     pub(super) fn replace(
         &mut self,
         path: &Path,
@@ -115,13 +116,10 @@ impl<D: Disk> Observation<'_, D> {
         record: Record,
         seen: Seen,
     ) -> Result<Step, JobError> {
-        let was_cut = row.is_some_and(|row| {
-            let is_older = seen.ctime < row.seen.ctime;
-            row.record.kind() != record.kind() && is_older && self.was_cut(row, seen.ctime)
-        });
+        let was_cut = row.is_some_and(|row| self.is_of_before(row, &record, seen));
         if row.is_some_and(|row| is_directory(&row.record)) {
             self.resolver.forget(path);
-            if self.remove_below(path, was_cut.then_some(seen.ctime), false)? == Step::Full {
+            if self.remove_below(path, None, was_cut)? == Step::Full {
                 return Ok(Step::Full);
             }
         }
@@ -130,5 +128,17 @@ impl<D: Disk> Observation<'_, D> {
             self.damaged(path)?;
         }
         Ok(Step::Done)
+    }
+
+    /// Whether a file or symlink where another kind of thing, or another symlink, was published is
+    /// of a power cut, and no edit. Files where files were are judged by their content.
+    fn is_of_before(&self, row: &IndexRow, now: &Record, seen: Seen) -> bool {
+        let is_another = match (&row.record, now) {
+            (Record::Symlink(old), Record::Symlink(now)) => old.target != now.target,
+            (old, now) => old.kind() != now.kind(),
+        };
+        let was_damaged = row.local && row.seen == seen;
+        let came_back = seen.ctime <= row.seen.ctime && self.was_cut(row, seen.ctime);
+        self.is_origin() && is_another && (was_damaged || came_back)
     }
 }
