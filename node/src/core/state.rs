@@ -42,7 +42,7 @@ pub(crate) const BOOT: &str = "core/boot";
 pub(crate) const DAMAGE: &str = "core/damage";
 /// Everything published up to this wall time is durable (8 bytes, big-endian).
 pub(crate) const DURABLE_UNTIL: &str = "core/durable-until";
-/// What an origin has in common with all it published, while members are unheard.
+/// What an origin has in common with all it published, while members are unheard or a head is regained.
 pub(crate) const LINEAGE: &str = "core/lineage";
 
 /// Sets a value of the state.

@@ -20,7 +20,7 @@ pub struct IndexRow {
     pub record: Record,
     /// What the file's stat was when that was established.
     pub seen: Seen,
-    /// Whether it is a local edit of a replica.
+    /// Whether it is a local edit of a replica; on an origin, whether what lies there is damaged.
     pub local: bool,
 }
 
