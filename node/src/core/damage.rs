@@ -103,6 +103,8 @@ impl Node {
             && !self.transfer.takes_back();
         if is_over && self.publish.returning.is_unsettled {
             self.publish.returning.is_unsettled = false;
+            // What nobody served is marked in the index; all else is an edit from now on.
+            self.publish.returning.damage = None;
             let mut batch = Batch::default();
             state::remove(&mut batch, state::DAMAGE);
             self.persist(batch, false, Vec::new());

@@ -220,7 +220,8 @@ impl Node {
     /// lies here. It tells of its newest head itself.
     fn is_told_by_the_origin(&self, peer: NodeId, head: &Head) -> bool {
         let origin = self.authority.origin();
-        let known = self.authority.head().filter(|known| known.epoch == head.epoch);
+        let known = self.follow.newest_offer().or(self.authority.head());
+        let known = known.filter(|known| known.epoch == head.epoch);
         peer == *origin
             || known.is_none_or(|known| head.seq.saturating_sub(known.seq) <= MAX_RELAYED)
     }

@@ -330,7 +330,7 @@ impl Node {
             return false;
         }
         // What a repair changes, a scan that looks for lost names would take for a user's change.
-        let is_early = takes_back && !(self.watching.scanned && self.publish.returning.knows());
+        let is_early = takes_back && !(self.watching.listed && self.publish.returning.knows());
         if is_early || self.transfer.retry_at.is_some_and(|at| at > self.now) {
             return false;
         }

@@ -77,7 +77,7 @@ pub(super) struct Watching {
     /// When a scan for the other names of a file is or was due.
     linked_at: Option<Instant>,
     /// The first scan has seen every name; large files may still be hashed.
-    listed: bool,
+    pub(super) listed: bool,
     /// Names that vanished, or are hinted to be removed, and since when they are dirty: taken out
     /// at the next look.
     vanished: BTreeMap<Path, Instant>,

@@ -23,10 +23,12 @@ const SYNC_BYTES: u64 = 32 * 1024 * 1024;
 /// Bytes that parts leave free on the disk.
 pub const ROOM_LEFT: u64 = 4 * 1024 * 1024;
 
-/// So many bytes more have to be free before what did not fit is fetched again.
+/// What did not fit is fetched again when it certainly fits, or when at least so many bytes more
+/// are free, and a sixteenth of it.
 const ROOM_MORE: u64 = 1024 * 1024;
-/// Keys in [`Table::State`] of how much was free when a content did not fit begin with this.
-const NO_ROOM_PREFIX: &[u8] = b"no-room/";
+/// What a key of a part in [`Table::State`] ends with, if it says how much room there was for a
+/// content that did not fit. A start forgets these.
+const NO_ROOM_SUFFIX: &[u8] = b"/room";
 
 /// Does one step of staging.
 pub fn stage<D: Disk>(disk: &D, job: &Stage) -> Result<Staged, JobError> {
@@ -73,7 +75,9 @@ impl<D: Disk> Part<'_, D> {
             && let Ok(before) = <[u8; 8]>::try_from(&bytes[..])
         {
             let free = self.disk.filesystem(&self.large)?.free_bytes;
-            if free < u64::from_be_bytes(before).saturating_add(ROOM_MORE) {
+            let more = ROOM_MORE.max(self.size / 16);
+            let fits = free >= self.size.saturating_add(ROOM_LEFT);
+            if !fits && free < u64::from_be_bytes(before).saturating_add(more) {
                 return Err(no_space(free));
             }
         }
@@ -81,17 +85,16 @@ impl<D: Disk> Part<'_, D> {
     }
 
     fn no_room_key(&self) -> Vec<u8> {
-        [NO_ROOM_PREFIX, self.content.to_string().as_bytes()].concat()
+        [&synced_key(&self.content)[..], NO_ROOM_SUFFIX].concat()
     }
 
-    /// Throws away what there is of a content that does not fit.
-    fn give_back(&self) -> DiskResult<Staged> {
+    /// Throws away what there is of a content that does not fit. `room`: bytes there were for it.
+    fn give_back(&self, room: u64) -> DiskResult<Staged> {
         self.discard()?;
-        let free = self.disk.filesystem(&self.large)?.free_bytes;
         let mut batch = Batch::default();
-        batch.put(Table::State, self.no_room_key(), free.to_be_bytes().to_vec());
+        batch.put(Table::State, self.no_room_key(), room.to_be_bytes().to_vec());
         self.disk.commit(batch, false)?;
-        Err(no_space(free))
+        Err(no_space(room))
     }
 
     /// How much is there. What cannot be the beginning of this file is thrown away.
@@ -113,7 +116,7 @@ impl<D: Disk> Part<'_, D> {
         let room = self.disk.filesystem(&self.large)?;
         // Some file systems do not say.
         if room.total_bytes > 0 && room.free_bytes < wanted.saturating_add(ROOM_LEFT) {
-            return self.give_back();
+            return self.give_back(room.free_bytes.saturating_add(offset));
         }
         let file = match self.disk.reopen(&self.large, &name) {
             Err(error) if error.kind == DiskErrorKind::NotFound => {

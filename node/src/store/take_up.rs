@@ -60,7 +60,10 @@ fn take<D: Disk>(
     local: bool,
 ) -> Result<(), JobError> {
     let old = rows::read(pending, path)?;
-    let new = IndexRow { record: record.clone(), seen: Seen::UNKNOWN, local };
+    // What is known to be damaged stays so.
+    let damaged = old.as_ref().filter(|old| old.local && old.record.kind() == record.kind());
+    let seen = damaged.map_or(Seen::UNKNOWN, |old| old.seen);
+    let new = IndexRow { record: record.clone(), seen, local: local || damaged.is_some() };
     rows::write(pending, path, old.as_ref(), Some(&new));
     Ok(())
 }

@@ -418,7 +418,13 @@ fn what_is_waited_for_is_waited_for_after_a_change_and_a_restart() {
     origin.until("it holds when nobody is there", holds);
     assert_eq!(fs::read(origin.path(page(1))).unwrap(), b"today 1");
     yesterday.farm.replica_mut().start();
-    yesterday.farm.origin().cli(&["confirm"]).done();
+    let origin = yesterday.farm.origin();
+    origin.until("the replica does not serve all of it", |status| {
+        let members = status["cluster"]["members"].as_array().unwrap();
+        let is_there = members.iter().all(|member| member["alive"] == true);
+        is_there && holds(status) && !status["node"]["errors"].as_array().unwrap().is_empty()
+    });
+    origin.cli(&["confirm"]).done();
     yesterday.farm.converges();
     assert!(yesterday.farm.origin().cli(&["config", "show"]).done().contains("follow"));
     yesterday.goes_on();

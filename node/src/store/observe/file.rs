@@ -143,7 +143,7 @@ impl<D: Disk> Observation<'_, D> {
 
     /// A damaged file that was not brought back is read again when somebody may serve it: the tree
     /// may say what was published of it, and not what lies there.
-    fn is_recalled(&self, row: Option<&IndexRow>) -> bool {
+    pub(super) fn is_recalled(&self, row: Option<&IndexRow>) -> bool {
         self.is_origin() && self.judgement.recalls && row.is_some_and(|row| row.local)
     }
 

@@ -86,7 +86,8 @@ impl<D: Disk> Observation<'_, D> {
     pub(super) fn symlink(&mut self, at: &At<'_, D>, stat: Stat) -> Result<Outcome, JobError> {
         let known = at.row.filter(|row| matches!(row.record, Record::Symlink(_)));
         let seen = Seen::of(&stat);
-        if !self.rehash && known.is_some_and(|row| row.seen == seen) {
+        let is_read = self.rehash || self.is_recalled(at.row);
+        if !is_read && known.is_some_and(|row| row.seen == seen) {
             return Ok(Outcome::Step(Step::Done));
         }
         let target = match self.disk.read_symlink(at.directory, at.name) {
@@ -137,7 +138,8 @@ impl<D: Disk> Observation<'_, D> {
             (Record::Symlink(old), Record::Symlink(now)) => old.target != now.target,
             (old, now) => old.kind() != now.kind(),
         };
-        let was_damaged = row.local && row.seen == seen;
+        let data = |seen: &Seen| (seen.inode, seen.mtime, seen.size);
+        let was_damaged = row.local && data(&row.seen) == data(&seen);
         let came_back = seen.ctime <= row.seen.ctime && self.was_cut(row, seen.ctime);
         self.is_origin() && is_another && (was_damaged || came_back)
     }
