@@ -19,7 +19,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::farm_command::{
-    PATIENCE, PAUSE, Said, ends, eventually, free_address, program, program_in, remark, run,
+    PATIENCE, PAUSE, Said, ends, eventually, free_address, program, program_in, remark, run, spawn,
 };
 use crate::farm_walk::{differences, walk};
 
@@ -179,7 +179,7 @@ impl Node {
             command = other;
         }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        self.daemon = Some(command.spawn().unwrap());
+        self.daemon = Some(spawn(&mut command).unwrap());
     }
 
     /// Ends the daemon at once.

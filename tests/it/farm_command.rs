@@ -7,6 +7,7 @@ use std::io::Read;
 use std::net::{TcpListener, UdpSocket};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -72,10 +73,20 @@ fn plain(mut command: Command) -> Command {
     command
 }
 
+/// Held for reading by who has a file of a docroot open for writing. A program that is started then
+/// has it open too, until it is loaded: to a daemon it is one that somebody still writes.
+pub(crate) static WRITING: RwLock<()> = RwLock::new(());
+
+/// Starts a program while no test thread has a file of a docroot open for writing.
+pub(crate) fn spawn(command: &mut Command) -> std::io::Result<Child> {
+    let _nobody = WRITING.write().unwrap_or_else(PoisonError::into_inner);
+    command.spawn()
+}
+
 /// Runs a command that must end.
 #[track_caller]
 pub(crate) fn run(command: &mut Command) -> Said {
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped())).unwrap();
     let stdout = reader(child.stdout.take().unwrap());
     let stderr = reader(child.stderr.take().unwrap());
     let Some(status) = ends(&mut child, PATIENCE * 2) else {

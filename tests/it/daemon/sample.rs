@@ -6,12 +6,16 @@ use std::io::{Seek as _, SeekFrom, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
+use std::sync::PoisonError;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::farm_command::WRITING;
 
 /// Writes a file, with the directories above it.
 #[track_caller]
 pub(super) fn write(path: &Path, content: impl AsRef<[u8]>) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let _writing = WRITING.read().unwrap_or_else(PoisonError::into_inner);
     fs::write(path, content).unwrap();
 }
 
