@@ -1,7 +1,8 @@
 //! Damage on an origin that nobody mends: it is listed, and not published as it lies.
 //!
 //! Paths that a pass could not take back are asked of each member in turn; what none of them serves
-//! is disowned: the tree goes on saying what was published of it. Nothing is published meanwhile.
+//! is disowned: the tree goes on saying what was published of it, but for directories in which nothing
+//! is lost. Nothing is published meanwhile.
 
 use mirrormesh_merkle::{Path, Tree};
 

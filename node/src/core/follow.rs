@@ -34,7 +34,8 @@ const MAX_OFFER_BYTES: usize = 8 * 1024 * 1024;
 /// Documents that are kept until their head is accepted.
 const MAX_DOCUMENTS: usize = 4;
 /// How far above the head that is known one may be that the origin did not tell itself. An origin
-/// that publishes without having heard every member leaves out more numbers than that.
+/// that publishes without having heard every member leaves out more numbers than that, unless its
+/// clock was set back.
 const MAX_RELAYED: u64 = 4_096;
 /// Most deltas of one proof.
 const MAX_CHAIN: usize = 64;

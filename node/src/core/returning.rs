@@ -142,7 +142,7 @@ impl Lineage {
     fn decode(bytes: &[u8]) -> Option<Lineage> {
         let (numbers, rest) = bytes.split_at_checked(72)?;
         let number = |index: usize| Some(u64::from_be_bytes(*numbers[index..].first_chunk()?));
-        let flag = |index: usize| Some(number(index)?).map(|it| (it != UNKNOWN).then_some(it == 1));
+        let flag = |index: usize| number(index).map(|it| (it != UNKNOWN).then_some(it == 1));
         let (document, tree) = rest.split_first_chunk::<32>()?;
         let position = (number(48)?, number(56)?);
         Some(Lineage {
